@@ -1,0 +1,3 @@
+//! The `clipgauge` command.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! The operations that encoders are made of.

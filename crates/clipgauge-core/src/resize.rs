@@ -1,0 +1,1 @@
+//! Pillow's resampling, exactly: two passes, horizontal first, in 8 bits and fixed point.

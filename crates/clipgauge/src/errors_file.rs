@@ -1,0 +1,1 @@
+//! The list of rows that failed: `row,url,kind,message`.

@@ -1,0 +1,17 @@
+//! How well does each image match its caption?
+//!
+//! A table in, the same table with a `similarity` column out; or pairs in, scores out, with any encoder and any metric.
+
+pub mod address;
+pub mod atomic;
+pub mod errors_file;
+pub mod hub;
+pub mod options;
+pub mod pipeline;
+pub mod row;
+pub mod scorer;
+pub mod source;
+pub mod stats;
+pub mod table;
+
+pub use clipgauge_core as core;

@@ -1,0 +1,1 @@
+//! The whole way of a table: rows, two lanes, an ordered join.

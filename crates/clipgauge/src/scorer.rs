@@ -1,0 +1,1 @@
+//! Pairs in, scores out: any encoder with any metric.
