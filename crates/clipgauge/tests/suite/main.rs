@@ -1,0 +1,3 @@
+//! What clipgauge does with files, servers and tables, seen from the outside.
+
+mod sources;
