@@ -1,0 +1,4 @@
+//! The tests of clipgauge-core from outside, one binary.
+
+mod golden;
+mod weights;
