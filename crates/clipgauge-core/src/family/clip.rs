@@ -145,11 +145,11 @@ impl<B: Backend> Text<B> {
             if ids.is_empty() || ids.len() > context_length {
                 return Err(EncodeError::TextLength { length: ids.len(), context_length });
             }
+            if let Some(&id) = ids.iter().find(|&&id| id as usize >= vocabulary) {
+                return Err(EncodeError::TokenOutOfRange { id, vocabulary });
+            }
             // Attention is causal: what stands behind the token that is read cannot reach it and is not computed.
             for (position, &id) in ids[..=end_of_text.position(ids)].iter().enumerate() {
-                if id as usize >= vocabulary {
-                    return Err(EncodeError::TokenOutOfRange { id, vocabulary });
-                }
                 hidden.push(&self.token_embedding[id as usize * width..][..width]);
                 let row = hidden.len() - 1;
                 let position = &self.position_embedding[position * width..][..width];

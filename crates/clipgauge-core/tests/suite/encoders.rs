@@ -9,7 +9,8 @@ use clipgauge_core::model_files::ModelFiles;
 use clipgauge_core::pixels::PixelBatch;
 use clipgauge_core::tokenize::TokenBatch;
 
-use crate::golden::{Tensors, cosine, folders};
+use crate::golden;
+use crate::tensors::{Tensors, cosine};
 
 /// What each embedding's cosine with the reference's must reach.
 const MIN_COSINE: f64 = 0.999_999;
@@ -19,8 +20,9 @@ const MAX_RELATIVE_LOGIT_DIFFERENCE: f64 = 1e-3;
 /// The golden models of the families that are supported.
 fn models() -> Vec<(String, Box<dyn Encoder>, Tensors)> {
     let named = |folder: &Path| folder.file_name().unwrap().to_string_lossy().into_owned();
-    let folders = folders("models");
-    let supported = folders.iter().filter(|folder| named(folder).starts_with("clip-"));
+    let folders = golden::entries("models");
+    let supported =
+        folders.iter().filter(|folder| named(folder).starts_with("clip-") && !named(folder).ends_with("bin"));
     let models: Vec<_> = supported
         .map(|folder| {
             let encoder = family::load(&ModelFiles::Folder(folder.clone()))

@@ -1,62 +1,36 @@
-//! Where the golden data lie, and how they are read.
+//! Where the reference implementations' files are: some in the repository, all of them where they were made.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use safetensors::{Dtype, SafeTensors};
+use clipgauge_core::model_files::ModelFiles;
 
-/// The golden folders of one kind: those that the project carries, and the handed-out set where it lies beside it.
-pub(crate) fn folders(kind: &str) -> Vec<PathBuf> {
-    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let roots = [workspace.join("tests/golden").join(kind), workspace.join("../shared/golden").join(kind)];
-    let mut found = BTreeMap::new();
-    for root in roots {
-        let Ok(entries) = std::fs::read_dir(root) else { continue };
-        for path in entries.map(|entry| entry.unwrap().path()).filter(|path| path.is_dir()) {
-            found.entry(path.file_name().unwrap().to_owned()).or_insert(path);
-        }
-    }
-    found.into_values().collect()
+/// Folders or files `<golden>/<below>/*`, sorted: those in the repository, and those of the full set where it is there.
+pub(crate) fn entries(below: &str) -> Vec<PathBuf> {
+    let mut found: Vec<PathBuf> = roots()
+        .iter()
+        .filter_map(|root| std::fs::read_dir(root.join(below)).ok())
+        .flatten()
+        .map(|entry| entry.expect("a readable folder").path())
+        .collect();
+    found.sort();
+    assert!(!found.is_empty(), "no golden data in {below}");
+    found
 }
 
-/// The tensors of a golden file.
-pub(crate) struct Tensors(BTreeMap<String, (Vec<usize>, Vec<f64>)>);
-
-impl Tensors {
-    pub(crate) fn read(path: &Path) -> Self {
-        let bytes = std::fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-        let tensors = SafeTensors::deserialize(&bytes).unwrap();
-        let values = |view: &safetensors::tensor::TensorView<'_>| match view.dtype() {
-            Dtype::F32 => view.data().as_chunks::<4>().0.iter().map(|b| f64::from(f32::from_le_bytes(*b))).collect(),
-            Dtype::I64 => view.data().as_chunks::<8>().0.iter().map(|b| i64::from_le_bytes(*b) as f64).collect(),
-            other => panic!("{}: a golden tensor in {other:?}", path.display()),
-        };
-        Self(tensors.iter().map(|(name, view)| (name.to_owned(), (view.shape().to_vec(), values(&view)))).collect())
-    }
-
-    pub(crate) fn shape(&self, name: &str) -> &[usize] {
-        &self.0[name].0
-    }
-
-    pub(crate) fn values(&self, name: &str) -> &[f64] {
-        &self.0[name].1
-    }
-
-    pub(crate) fn f32(&self, name: &str) -> Vec<f32> {
-        self.values(name).iter().map(|&value| value as f32).collect()
-    }
-
-    /// The rows of a matrix.
-    pub(crate) fn rows(&self, name: &str) -> impl Iterator<Item = &[f64]> {
-        self.values(name).chunks_exact(*self.shape(name).last().unwrap())
-    }
+/// The one in the repository.
+pub(crate) fn file(path: &str) -> PathBuf {
+    repository().join("tests/golden").join(path)
 }
 
-/// The cosine of two vectors, in f64.
-pub(crate) fn cosine(a: impl IntoIterator<Item = f64>, b: impl IntoIterator<Item = f64>) -> f64 {
-    let (mut dot, mut aa, mut bb) = (0.0, 0.0, 0.0);
-    for (a, b) in a.into_iter().zip(b) {
-        (dot, aa, bb) = (dot + a * b, aa + a * a, bb + b * b);
-    }
-    dot / (aa * bb).sqrt()
+/// The files of a golden model.
+pub(crate) fn model(name: &str) -> ModelFiles {
+    ModelFiles::Folder(file("models").join(name))
+}
+
+fn roots() -> [PathBuf; 2] {
+    [file(""), repository().join("../shared/golden")]
+}
+
+fn repository() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }

@@ -1,5 +1,7 @@
-//! The crate's tests from outside, one module per concern.
+//! The tests of clipgauge-core from outside, one binary.
 
 mod backends;
 mod encoders;
 mod golden;
+mod tensors;
+mod weights;
