@@ -4,6 +4,7 @@
 
 pub mod address;
 pub mod atomic;
+mod client;
 pub mod errors_file;
 pub mod hub;
 pub mod options;
