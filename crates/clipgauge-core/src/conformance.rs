@@ -3,5 +3,7 @@
 //! They panic with what is wrong, and are meant to be called from tests.
 
 mod backend;
+mod encoder;
 
 pub use backend::backend;
+pub use encoder::encoder;
