@@ -86,12 +86,7 @@ impl PixelBatch {
             ) if (*height, *width) == (other_height, other_width) => values.extend(more),
             (
                 Self::Patches { values, max_patches, patch_width, grids },
-                Self::Patches {
-                    values: more,
-                    max_patches: other_patches,
-                    patch_width: other_width,
-                    grids: more_grids,
-                },
+                Self::Patches { values: more, max_patches: other_patches, patch_width: other_width, grids: more_grids },
             ) if (*max_patches, *patch_width) == (other_patches, other_width) => {
                 values.extend(more);
                 grids.extend(more_grids);

@@ -45,6 +45,7 @@ pub fn score_table(
     cancel: &Cancel,
 ) -> Result<Summary, ScoreTableError> {
     // All that can fail is tried before the long part: first what costs nothing, last what may be downloaded.
+    options.check()?;
     let stats = Arc::new(Stats::new());
     let table = table::open(options)?;
     let mut output = OutputFile::open(options)?;
@@ -62,13 +63,14 @@ pub fn score_table(
     scoring.end();
 
     match join.finish(read, &stop) {
-        Ok(Finished::Whole { errors }) => {
-            output.commit()?;
-            Ok(stats.summary(options, Outcome { revision, errors, ..Outcome::default() }))
-        }
-        Ok(Finished::Interrupted) => {
-            let partial = output.keep_partial()?;
-            Ok(stats.summary(options, Outcome { revision, partial, interrupted: true, ..Outcome::default() }))
+        Ok(Finished { errors, interrupted }) => {
+            let partial = if interrupted {
+                output.keep_partial()?
+            } else {
+                output.commit()?;
+                None
+            };
+            Ok(stats.summary(options, Outcome { revision, interrupted, partial, errors }))
         }
         Err(error) => Err(error.with_partial(output.keep_partial().ok().flatten())),
     }
@@ -84,8 +86,7 @@ fn load_scorer(
     let load = |source| ScoreTableError::Load { model: options.model.clone(), source };
     let encoder = family::load(&model.files).map_err(load)?;
     let metric = options.metric.comparer(encoder.spec())?;
-    let scorer = Scorer::new(encoder, metric)
-        .with_decode_options(options.decode.clone())
-        .with_batch_size(options.batch_size);
+    let scorer =
+        Scorer::new(encoder, metric).with_decode_options(options.decode.clone()).with_batch_size(options.batch_size);
     Ok((scorer, model.revision))
 }

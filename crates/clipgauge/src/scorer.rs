@@ -140,7 +140,8 @@ impl Scorer {
             let helpers: Vec<_> = (1..workers).map(|_| scope.spawn(work)).collect();
             let own = work();
             // A helper that panicked would leave holes in the result: its panic is ours.
-            let joined = helpers.into_iter().map(|helper| helper.join().unwrap_or_else(|p| std::panic::resume_unwind(p)));
+            let joined =
+                helpers.into_iter().map(|helper| helper.join().unwrap_or_else(|p| std::panic::resume_unwind(p)));
             own.into_iter().chain(joined.flatten()).collect()
         });
         done.sort_by_key(|(index, _)| *index);

@@ -13,8 +13,7 @@ const ITEMS: usize = 37;
 ///
 /// `texts` are token ids that the encoder takes, of different lengths.
 pub fn encoder(encoder: &dyn Encoder, texts: &[&[u32]]) {
-    let pictures: Vec<PixelBatch> =
-        (0..5).map(|index| preprocess([&picture(index)], &encoder.spec().image)).collect();
+    let pictures: Vec<PixelBatch> = (0..5).map(|index| preprocess([&picture(index)], &encoder.spec().image)).collect();
     let images = |indices: &[usize]| {
         let mut batch = pictures[indices[0]].clone();
         indices[1..].iter().for_each(|&index| batch.append(pictures[index].clone()));
@@ -29,12 +28,7 @@ pub fn encoder(encoder: &dyn Encoder, texts: &[&[u32]]) {
     independent("text", texts.len(), width, words);
 }
 
-fn independent(
-    what: &str,
-    count: usize,
-    width: usize,
-    encode: impl Fn(&[usize]) -> crate::embeddings::Embeddings,
-) {
+fn independent(what: &str, count: usize, width: usize, encode: impl Fn(&[usize]) -> crate::embeddings::Embeddings) {
     let order: Vec<usize> = (0..ITEMS).map(|index| (index * 3 + 1) % count).collect();
     let reversed: Vec<usize> = order.iter().rev().copied().collect();
     let (together, backwards) = (encode(&order), encode(&reversed));
@@ -50,7 +44,8 @@ fn independent(
 /// A picture with edges and gradients, another one for each index.
 fn picture(index: u32) -> Pixels {
     let (width, height) = (97 + 31 * index, 160 - 23 * index);
-    let byte = |x: u32, y: u32, channel: u32| ((x * (3 + index) + y * 5 * channel + (x / 16 + y / 16) % 2 * 90) % 256) as u8;
+    let byte =
+        |x: u32, y: u32, channel: u32| ((x * (3 + index) + y * 5 * channel + (x / 16 + y / 16) % 2 * 90) % 256) as u8;
     let pixels = (0..height).flat_map(|y| (0..width).flat_map(move |x| (0..3).map(move |channel| byte(x, y, channel))));
     Pixels::new(width, height, pixels.collect())
 }

@@ -7,6 +7,7 @@ use clipgauge_core::metric::MetricError;
 
 use crate::atomic::AtomicError;
 use crate::hub::HubError;
+use crate::options::OptionsError;
 use crate::scorer::ScoreError;
 use crate::source::SourceError;
 use crate::table::TableError;
@@ -15,15 +16,15 @@ use crate::table::TableError;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ScoreTableError {
+    /// The options do not go together.
+    #[error(transparent)]
+    Options(#[from] OptionsError),
     /// The table cannot be read or written.
     #[error(transparent)]
     Table(#[from] TableError),
     /// A file cannot be put in its place.
     #[error(transparent)]
     File(#[from] AtomicError),
-    /// Standard input has no place that a table could be put into.
-    #[error("standard input cannot be replaced by its scored table; use -o FILE or standard output")]
-    InPlaceOfStdin,
     /// Images cannot be fetched with these options.
     #[error(transparent)]
     Source(#[from] SourceError),
@@ -73,8 +74,18 @@ impl ScoreTableError {
         match self {
             Self::Table(error) => error.is_usage(),
             Self::File(error) => error.is_usage(),
-            Self::InPlaceOfStdin | Self::Source(SourceError::Header { .. } | SourceError::NothingAllowed { .. }) => true,
-            Self::Metric(_) => true,
+            Self::Options(_) | Self::Metric(_) => true,
+            Self::Source(SourceError::Header { .. } | SourceError::NothingAllowed { .. }) => true,
+            Self::Stopped { source, .. } => source.is_usage(),
+            _ => false,
+        }
+    }
+
+    /// Whether the reader of the output has gone away, which is no failure of anybody's.
+    pub fn is_closed_pipe(&self) -> bool {
+        match self {
+            Self::Table(error) => error.is_closed_pipe(),
+            Self::Stopped { source, .. } => source.is_closed_pipe(),
             _ => false,
         }
     }

@@ -14,8 +14,8 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::ScoreTableError;
-use super::stop::Stop;
 use super::join::{Message, Outcome, Ticket};
+use super::stop::Stop;
 use crate::address::Address;
 use crate::row::{Row, RowError, RowErrorKind};
 use crate::source::Sources;
@@ -144,11 +144,10 @@ impl Fetcher {
         self.stats.stage(Stage::Fetch, start.elapsed());
         match fetched {
             Ok(fetched) => {
-                let cost = kib(fetched.bytes.len()).min(IMAGES_BUDGET);
+                let cost = kib(fetched.len()).min(IMAGES_BUDGET);
                 // Closed only when the run is over.
                 let Ok(room) = acquire(&self.images_budget, cost).await else { return };
-                let image = fetched.bytes;
-                drop(fetched.turn);
+                let image = fetched.release();
                 // Nobody receives any more when the run is over.
                 let _ = self.images.send(Fetched { row, ticket, image, _room: room });
             }

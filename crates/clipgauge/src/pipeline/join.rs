@@ -58,14 +58,11 @@ pub(super) enum Message {
 }
 
 /// How a run ended.
-pub(super) enum Finished {
-    /// With its last row.
-    Whole {
-        /// Where the failed rows are listed, if one failed.
-        errors: Option<PathBuf>,
-    },
-    /// Before, because that was asked for.
-    Interrupted,
+pub(super) struct Finished {
+    /// Whether before its last row, because that was asked for.
+    pub(super) interrupted: bool,
+    /// Where the failed rows are listed, if one failed.
+    pub(super) errors: Option<PathBuf>,
 }
 
 /// The ordered join.
@@ -171,17 +168,17 @@ impl<'a> Join<'a> {
         Ok(())
     }
 
-    /// Ends the table that was written, whole or not, and puts the list of errors of a whole one in its place.
+    /// Ends the table that was written, and puts the list of errors in its place; that of an interrupted run, beside it.
     pub(super) fn finish(mut self, read: Result<(), TableError>, stop: &Stop) -> Result<Finished, ScoreTableError> {
         if let Some(error) = self.failure.take() {
             return Err(error);
         }
         if stop.is_cancelled() {
             self.writer.flush()?;
-            return Ok(Finished::Interrupted);
+            return Ok(Finished { interrupted: true, errors: self.errors.keep_partial()? });
         }
         read?;
         self.writer.finish()?;
-        Ok(Finished::Whole { errors: self.errors.commit()? })
+        Ok(Finished { interrupted: false, errors: self.errors.commit()? })
     }
 }

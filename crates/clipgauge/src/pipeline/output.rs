@@ -18,9 +18,8 @@ impl OutputFile {
     /// Opens what the options say.
     pub(super) fn open(options: &ScoreOptions) -> Result<Self, ScoreTableError> {
         let path = match (&options.output, &options.input) {
-            (Output::Stdout, _) => return Ok(Self::Stdout(BufWriter::new(io::stdout()))),
             (Output::File(path), _) | (Output::InPlace, Input::File(path)) => path,
-            (Output::InPlace, Input::Stdin) => return Err(ScoreTableError::InPlaceOfStdin),
+            (Output::Stdout | Output::InPlace, _) => return Ok(Self::Stdout(BufWriter::new(io::stdout()))),
         };
         Ok(Self::File(AtomicFile::create(path)?))
     }

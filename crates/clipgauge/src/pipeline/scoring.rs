@@ -8,9 +8,9 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use super::ScoreTableError;
-use super::stop::Stop;
 use super::fetching::Fetched;
 use super::join::{Message, Outcome};
+use super::stop::Stop;
 use crate::scorer::{Image, Pair, Scorer};
 use crate::stats::Stats;
 
@@ -70,17 +70,12 @@ impl Worker {
         // However this thread ends, the joining one must not wait for it.
         let _leave = Leave(self.outcomes.clone());
         while let Some(batch) = self.next_batch() {
-            let pair = |fetched: &Fetched| Pair {
-                image: Image::File(&fetched.image),
-                caption: fetched.row.caption.as_deref().unwrap_or_default(),
-            };
-            let pairs: Vec<Pair<'_>> = batch.iter().map(|fetched| pair(fetched)).collect();
+            let pairs: Vec<Pair<'_>> = batch.iter().map(pair).collect();
             match self.scorer.score_batch(&pairs, &self.stats) {
                 Ok(scored) => {
                     for (fetched, scored) in batch.into_iter().zip(scored) {
                         let Fetched { row, ticket, .. } = fetched;
-                        let outcome =
-                            Outcome { row, ticket, score: scored.score, is_truncated: scored.is_truncated };
+                        let outcome = Outcome { row, ticket, score: scored.score, is_truncated: scored.is_truncated };
                         // Nobody receives any more when the run is over.
                         let _ = self.outcomes.send(Message::Outcome(outcome));
                     }
@@ -111,6 +106,10 @@ impl Worker {
         batch.extend(images.try_iter().take(self.scorer.batch_size().get() - 1));
         Some(batch)
     }
+}
+
+fn pair(fetched: &Fetched) -> Pair<'_> {
+    Pair { image: Image::File(&fetched.image), caption: fetched.row.caption.as_deref().unwrap_or_default() }
 }
 
 /// Says that a scoring thread is gone, and whether it panicked.
