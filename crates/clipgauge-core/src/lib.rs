@@ -6,6 +6,7 @@
 //! environment variable.
 
 pub mod backend;
+pub mod conformance;
 pub mod decode;
 pub mod embeddings;
 pub mod encoder;

@@ -31,6 +31,29 @@ pub enum Metric {
 }
 
 impl Metric {
+    /// Every metric.
+    pub const ALL: &[Self] = &[Self::Cosine];
+
+    /// The name, as `--metric` takes it.
+    pub fn name(self) -> &'static str {
+        "cosine"
+    }
+
+    /// The formula.
+    pub fn formula(self) -> &'static str {
+        "a·b / (|a|·|b|)"
+    }
+
+    /// The values that it can have.
+    pub fn range(self) -> &'static str {
+        "-1 to 1"
+    }
+
+    /// What it is good for, in one sentence.
+    pub fn description(self) -> &'static str {
+        "the cosine of the angle between the two vectors"
+    }
+
     /// The metric at work, with the parameters of `spec` where it has any.
     pub fn comparer(self, spec: &ModelSpec) -> Result<Box<dyn Compare>, MetricError> {
         let _ = spec;

@@ -1,1 +1,244 @@
 //! Files that appear whole or not at all: written beside, synced, renamed.
+//!
+//! A file that is not committed leaves no trace, whatever ends the run short of a power cut or `kill -9`: those may
+//! leave `NAME.XXXXXX.partial`. What the name stood for before stays as it was until the new file takes its place.
+
+use std::ffi::OsString;
+use std::fs::{self, File, Permissions};
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use tempfile::{Builder, NamedTempFile};
+
+/// How much is gathered before it goes to the file, in bytes.
+const WRITE_BUFFER: usize = 256 << 10;
+
+/// The most symbolic links that are followed, as Linux does.
+const MAX_LINKS: usize = 40;
+
+/// A file under way.
+#[derive(Debug)]
+pub struct AtomicFile {
+    target: PathBuf,
+    out: Out,
+}
+
+#[derive(Debug)]
+enum Out {
+    Beside(BufWriter<NamedTempFile>),
+    /// For what is no regular file (`/dev/null`, a named pipe), which must not be replaced by one.
+    Straight(BufWriter<File>),
+}
+
+impl AtomicFile {
+    /// Begins the file that is to stand at `target`.
+    ///
+    /// A symbolic link is followed: what it points to is replaced, and the link stays. What is no regular file is
+    /// written into as the bytes come.
+    ///
+    /// # Errors
+    ///
+    /// The folder is not there or not writable, or `target` is a folder.
+    pub fn create(target: &Path) -> Result<Self, AtomicError> {
+        let target = follow(target).map_err(|source| AtomicError::Create { path: target.to_owned(), source })?;
+        let replaced = match fs::metadata(&target) {
+            Ok(metadata) if metadata.is_dir() => return Err(AtomicError::IsFolder { path: target }),
+            Ok(metadata) if !metadata.is_file() => {
+                let file = File::options().write(true).open(&target);
+                let file = file.map_err(|source| AtomicError::Create { path: target.clone(), source })?;
+                return Ok(Self { target, out: Out::Straight(BufWriter::with_capacity(WRITE_BUFFER, file)) });
+            }
+            Ok(metadata) => Some(metadata.permissions()),
+            Err(_) => None,
+        };
+        let folder = folder_of(&target);
+        if !folder.is_dir() {
+            return Err(AtomicError::NoFolder { folder: folder.to_owned(), path: target });
+        }
+        let file =
+            create_beside(&target, replaced).map_err(|source| AtomicError::Create { path: target.clone(), source })?;
+        Ok(Self { target, out: Out::Beside(BufWriter::with_capacity(WRITE_BUFFER, file)) })
+    }
+
+    /// Whether a file could be created at `target`, so that a run need not find out at its end. Leaves nothing behind.
+    ///
+    /// # Errors
+    ///
+    /// As [`AtomicFile::create`].
+    pub fn check(target: &Path) -> Result<(), AtomicError> {
+        // Opening a named pipe would wait for its reader.
+        if fs::metadata(target).is_ok_and(|metadata| !metadata.is_dir() && !metadata.is_file()) {
+            return Ok(());
+        }
+        Self::create(target).map(drop)
+    }
+
+    /// Where the file will stand.
+    pub fn target(&self) -> &Path {
+        &self.target
+    }
+
+    /// Puts the file in its place, whole and on the disk.
+    ///
+    /// # Errors
+    ///
+    /// The disk is full, or the folder was taken away. The place is then as it was before.
+    pub fn commit(self) -> Result<(), AtomicError> {
+        let target = self.target.clone();
+        self.settle(&target)
+    }
+
+    /// Puts the unfinished file at `TARGET.partial`, whole up to here and on the disk, and returns that path; the
+    /// target stays as it was. For what is no regular file, the bytes have gone there, and its own path is returned.
+    ///
+    /// # Errors
+    ///
+    /// As [`AtomicFile::commit`].
+    pub fn keep_partial(self) -> Result<PathBuf, AtomicError> {
+        let place = match &self.out {
+            Out::Beside(_) => partial_path(&self.target),
+            Out::Straight(_) => self.target.clone(),
+        };
+        self.settle(&place)?;
+        Ok(place)
+    }
+
+    fn settle(self, place: &Path) -> Result<(), AtomicError> {
+        let fails = |source| AtomicError::Write { path: place.to_owned(), source };
+        match self.out {
+            Out::Straight(mut out) => out.flush().map_err(fails),
+            Out::Beside(out) => {
+                let file = out.into_inner().map_err(|error| fails(error.into_error()))?;
+                file.as_file().sync_all().map_err(fails)?;
+                file.persist(place).map_err(|error| fails(error.error))?;
+                sync_folder(folder_of(place)).map_err(fails)
+            }
+        }
+    }
+}
+
+impl Write for AtomicFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match &mut self.out {
+            Out::Beside(out) => out.write(bytes),
+            Out::Straight(out) => out.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match &mut self.out {
+            Out::Beside(out) => out.flush(),
+            Out::Straight(out) => out.flush(),
+        }
+    }
+}
+
+/// Where the finished rows of a run that was interrupted are kept: `NAME.partial` beside the output.
+pub fn partial_path(target: &Path) -> PathBuf {
+    let mut name = target.as_os_str().to_owned();
+    name.push(".partial");
+    PathBuf::from(name)
+}
+
+fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(folder) if folder != Path::new("") => folder,
+        _ => Path::new("."),
+    }
+}
+
+/// The path behind a chain of symbolic links, whether or not there is a file.
+fn follow(path: &Path) -> io::Result<PathBuf> {
+    let mut path = path.to_owned();
+    for _ in 0..MAX_LINKS {
+        match fs::symlink_metadata(&path) {
+            // A relative link starts at its own folder; an absolute one replaces it when joined.
+            Ok(metadata) if metadata.is_symlink() => path = folder_of(&path).join(fs::read_link(&path)?),
+            _ => return Ok(path),
+        }
+    }
+    Err(io::Error::other("too many symbolic links"))
+}
+
+/// A new file in the folder of `target`, with the permissions of the one that it replaces.
+fn create_beside(target: &Path, replaced: Option<Permissions>) -> io::Result<NamedTempFile> {
+    let mut prefix = target.file_name().map_or_else(OsString::new, |name| name.to_owned());
+    prefix.push(".");
+    let mut builder = Builder::new();
+    builder.prefix(&prefix).suffix(".partial");
+    #[cfg(unix)]
+    {
+        // Less the umask, as every new file; `tempfile` alone would make it unreadable for others.
+        use std::os::unix::fs::PermissionsExt;
+        builder.permissions(Permissions::from_mode(0o666));
+    }
+    let file = builder.tempfile_in(folder_of(target))?;
+    if let Some(permissions) = replaced {
+        file.as_file().set_permissions(permissions)?;
+    }
+    Ok(file)
+}
+
+/// Makes a rename last through a power cut.
+#[cfg(unix)]
+fn sync_folder(folder: &Path) -> io::Result<()> {
+    match File::open(folder).and_then(|folder| folder.sync_all()) {
+        // Some file systems cannot, and a folder may be writable but not readable; the file itself is safe by then.
+        Err(error) if matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::PermissionDenied) => Ok(()),
+        done => done,
+    }
+}
+
+/// Elsewhere a folder cannot be opened, and the rename is as lasting as the system makes it.
+#[cfg(not(unix))]
+fn sync_folder(_: &Path) -> io::Result<()> {
+    Ok(())
+}
+
+/// Why a file cannot be put in its place.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AtomicError {
+    /// The folder that it would stand in is not there.
+    #[error("{} cannot be written: there is no folder {}; create it first", path.display(), folder.display())]
+    NoFolder {
+        /// The file.
+        path: PathBuf,
+        /// Its folder.
+        folder: PathBuf,
+    },
+    /// A folder stands there.
+    #[error("{} cannot be written: it is a folder; name a file in it", path.display())]
+    IsFolder {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// It cannot be begun.
+    #[error("{} cannot be created", path.display())]
+    Create {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        #[source]
+        source: io::Error,
+    },
+    /// It cannot be ended.
+    #[error("{} cannot be written", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        #[source]
+        source: io::Error,
+    },
+}
+
+impl AtomicError {
+    /// Whether the command line is wrong rather than the world.
+    pub fn is_usage(&self) -> bool {
+        matches!(self, Self::NoFolder { .. } | Self::IsFolder { .. })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -4,11 +4,13 @@
 
 pub mod address;
 pub mod atomic;
+pub mod cancel;
 mod client;
 pub mod errors_file;
 pub mod hub;
 pub mod options;
 pub mod pipeline;
+pub mod progress;
 pub mod row;
 pub mod scorer;
 pub mod source;

@@ -1,15 +1,22 @@
 //! What a run is told: everything a user may choose about scoring a table, with the defaults.
 
+use std::fmt;
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clipgauge_core::decode::DecodeOptions;
 use clipgauge_core::metric::Metric;
 
 use crate::source::FetchOptions;
 
+pub use crate::table::TableFormat;
+
 /// The model that is used when none is named.
 pub const DEFAULT_MODEL: &str = "openai/clip-vit-base-patch32";
+
+/// How many rows an encoder takes at once unless told: enough for its matrices to be efficient, few enough for its
+/// activations to stay in the cache.
+pub const DEFAULT_BATCH_SIZE: NonZeroUsize = NonZeroUsize::new(16).expect("not zero");
 
 /// Everything about one run over one table.
 #[derive(Debug, Clone)]
@@ -44,10 +51,148 @@ pub struct ScoreOptions {
     pub threads: Option<NonZeroUsize>,
     /// How many rows an encoder takes at once. Never changes a score.
     pub batch_size: NonZeroUsize,
+    /// The precision of the arithmetic.
+    pub precision: Precision,
     /// Limits of fetching.
     pub fetch: FetchOptions,
     /// Limits of decoding.
     pub decode: DecodeOptions,
+}
+
+impl ScoreOptions {
+    /// The defaults, for a table that goes to standard output.
+    pub fn new(input: Input) -> Self {
+        Self {
+            input,
+            output: Output::Stdout,
+            delimiter: None,
+            format: None,
+            image_column: "url".to_owned(),
+            caption_column: "caption".to_owned(),
+            column: "similarity".to_owned(),
+            overwrite: false,
+            error_column: None,
+            errors: None,
+            summary: None,
+            model: DEFAULT_MODEL.to_owned(),
+            metric: Metric::default(),
+            threads: None,
+            batch_size: DEFAULT_BATCH_SIZE,
+            precision: Precision::default(),
+            fetch: FetchOptions::default(),
+            decode: DecodeOptions::default(),
+        }
+    }
+
+    /// Whether the options agree with each other. A run checks this before anything else.
+    ///
+    /// # Errors
+    ///
+    /// They do not, or one makes no sense.
+    pub fn check(&self) -> Result<(), OptionsError> {
+        if self.output == Output::InPlace && self.input == Input::Stdin {
+            return Err(OptionsError::InPlaceOfStdin);
+        }
+        if let Some(delimiter @ (b'"' | b'\n' | b'\r')) = self.delimiter {
+            return Err(OptionsError::Delimiter { delimiter: char::from(delimiter) });
+        }
+        let read = [("--image-column", &self.image_column), ("--caption-column", &self.caption_column)];
+        let mut written = vec![("--column", &self.column)];
+        if let Some(column) = &self.error_column {
+            // The other way round they would be said to be read.
+            if *column == self.column {
+                return Err(OptionsError::SameColumn { column: column.clone(), flags: ["--column", "--error-column"] });
+            }
+            written.push(("--error-column", column));
+        }
+        for (flag, column) in written {
+            if let Some((other, _)) = read.iter().find(|(_, read)| *read == column) {
+                return Err(OptionsError::SameColumn { column: column.clone(), flags: [other, flag] });
+            }
+        }
+        self.check_paths()
+    }
+
+    /// No file may be written over another of the same run; only the table itself may take the input's place.
+    fn check_paths(&self) -> Result<(), OptionsError> {
+        let mut paths: Vec<(&'static str, PathBuf)> = Vec::new();
+        let mut named = vec![];
+        if let Input::File(path) = &self.input {
+            named.push(("the input", path.clone()));
+        }
+        if let Output::File(path) = &self.output {
+            named.push(("--output", path.clone()));
+        }
+        named.extend(crate::errors_file::path(self).map(|path| ("--errors", path)));
+        named.extend(self.summary.clone().map(|path| ("--summary", path)));
+        for (what, path) in named {
+            let path = same_file_path(&path);
+            let other =
+                paths.iter().find(|(other, taken)| *taken == path && (*other, what) != ("the input", "--output"));
+            if let Some((other, _)) = other {
+                return Err(OptionsError::SamePath { path, names: [other, what] });
+            }
+            paths.push((what, path));
+        }
+        Ok(())
+    }
+}
+
+/// A path by which one file is known whatever it is called; as given if the file is not there.
+fn same_file_path(path: &Path) -> PathBuf {
+    path.canonicalize().or_else(|_| std::path::absolute(path)).unwrap_or_else(|_| path.to_owned())
+}
+
+/// Options that do not go together.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum OptionsError {
+    /// Standard input has no place to write to.
+    #[error("--in-place needs a file, and standard input is none; use -o FILE, or leave it away for standard output")]
+    InPlaceOfStdin,
+    /// A delimiter that means something else.
+    #[error("{delimiter:?} cannot be a delimiter: it quotes fields or ends rows; choose another byte")]
+    Delimiter {
+        /// The delimiter.
+        delimiter: char,
+    },
+    /// One column would be two things.
+    #[error("the column `{column}` cannot be {} and {} at once; give one of them another name", flags[0], flags[1])]
+    SameColumn {
+        /// The column.
+        column: String,
+        /// The flags that name it.
+        flags: [&'static str; 2],
+    },
+    /// One file would be written over another.
+    #[error("{} cannot be {} and {} at once; give one of them another name", path.display(), names[0], names[1])]
+    SamePath {
+        /// The file.
+        path: PathBuf,
+        /// What it would be.
+        names: [&'static str; 2],
+    },
+}
+
+/// The precision of an encoder's arithmetic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Precision {
+    /// 32-bit floating point, as the reference implementations.
+    #[default]
+    F32,
+}
+
+impl Precision {
+    /// Every precision.
+    pub const ALL: &[Self] = &[Self::F32];
+
+    /// The name, as `--precision` takes it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::F32 => "f32",
+        }
+    }
 }
 
 /// Where a table comes from.
@@ -57,6 +202,39 @@ pub enum Input {
     Stdin,
     /// A file; relative paths start at its folder.
     File(PathBuf),
+}
+
+impl Input {
+    /// Where relative paths in the table start; empty for the working folder.
+    pub fn base(&self) -> &Path {
+        match self {
+            Self::Stdin => Path::new(""),
+            Self::File(path) => path.parent().unwrap_or(Path::new("")),
+        }
+    }
+
+    /// The shell command that scores what `command` makes of this input.
+    pub(crate) fn piped_through(&self, command: &str) -> String {
+        match self {
+            Self::Stdin => format!("{command} | clipgauge score -"),
+            Self::File(path) => format!("{command} {} | clipgauge score -", shell_word(&path.to_string_lossy())),
+        }
+    }
+}
+
+impl fmt::Display for Input {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Stdin => f.write_str("standard input"),
+            Self::File(path) => path.display().fmt(f),
+        }
+    }
+}
+
+/// A name as it can be typed in a shell.
+pub(crate) fn shell_word(name: &str) -> String {
+    let is_plain = !name.is_empty() && name.chars().all(|c| c.is_alphanumeric() || "_-.:/".contains(c));
+    if is_plain { name.to_owned() } else { format!("'{}'", name.replace('\'', r"'\''")) }
 }
 
 /// Where a table goes.
@@ -70,12 +248,46 @@ pub enum Output {
     InPlace,
 }
 
-/// Formats of tables.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum TableFormat {
-    /// Comma-separated.
-    Csv,
-    /// Tab-separated.
-    Tsv,
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file() -> ScoreOptions {
+        ScoreOptions::new(Input::File("in.csv".into()))
+    }
+
+    #[test]
+    fn options_that_do_not_go_together_are_refused() {
+        let cases = [
+            ("in place of a pipe", ScoreOptions { output: Output::InPlace, ..ScoreOptions::new(Input::Stdin) }),
+            ("a quote between fields", ScoreOptions { delimiter: Some(b'"'), ..file() }),
+            ("score over image", ScoreOptions { column: "url".into(), ..file() }),
+            ("error over caption", ScoreOptions { error_column: Some("caption".into()), ..file() }),
+            ("error over score", ScoreOptions { error_column: Some("similarity".into()), ..file() }),
+            ("errors over input", ScoreOptions { errors: Some("./in.csv".into()), ..file() }),
+            ("summary over input", ScoreOptions { summary: Some("in.csv".into()), output: Output::InPlace, ..file() }),
+            ("summary over errors", ScoreOptions { summary: Some("e".into()), errors: Some("e".into()), ..file() }),
+            (
+                "summary over output",
+                ScoreOptions { summary: Some("o.csv".into()), output: Output::File("o.csv".into()), ..file() },
+            ),
+        ];
+        for (name, options) in cases {
+            assert!(options.check().is_err(), "{name}");
+        }
+    }
+
+    #[test]
+    fn the_output_may_take_the_place_of_the_input() {
+        for output in [Output::InPlace, Output::File("in.csv".into()), Output::File("out.csv".into())] {
+            assert_eq!(ScoreOptions { output, ..file() }.check(), Ok(()));
+        }
+    }
+
+    #[test]
+    fn relative_paths_start_at_the_table() {
+        assert_eq!(Input::Stdin.base(), Path::new(""));
+        assert_eq!(Input::File("a/b.csv".into()).base(), Path::new("a"));
+        assert_eq!(Input::File("b.csv".into()).base(), Path::new(""));
+    }
 }

@@ -1,1 +1,92 @@
-//! The whole way of a table: rows, two lanes, an ordered join.
+//! The whole way of a table: rows are read, images fetched, batches scored, rows joined in their order and written.
+//!
+//! ```text
+//! read rows ─▶ fetch ─▶ score (decode ─▶ preprocess ─▶ encode │ tokenize ─▶ encode ─▶ compare) ─▶ join ─▶ write
+//!  a thread    tasks    a thread per core, see `scorer.rs`                                        the caller's thread
+//! ```
+//!
+//! What is under way is bounded in bytes: rows between reading and writing, and images between fetching and scoring.
+
+use std::sync::Arc;
+
+use clipgauge_core::family;
+
+use crate::cancel::Cancel;
+use crate::errors_file::{self, ErrorsFile};
+use crate::hub::{self, HubOptions};
+use crate::options::ScoreOptions;
+use crate::progress::Progress;
+use crate::scorer::Scorer;
+use crate::source::Sources;
+use crate::stats::{Outcome, Stats, Summary};
+use crate::table;
+
+mod error;
+mod fetching;
+mod join;
+mod output;
+mod scoring;
+mod stop;
+
+pub use error::ScoreTableError;
+use fetching::Fetching;
+use join::{Finished, Join};
+use output::OutputFile;
+use scoring::Scoring;
+use stop::Stop;
+
+/// Scores a table.
+///
+/// Rows that fail are counted, listed and left without a score; they are not errors. A run that is cancelled keeps its
+/// finished rows beside the output and says so in the summary.
+pub fn score_table(
+    options: &ScoreOptions,
+    progress: &dyn Progress,
+    cancel: &Cancel,
+) -> Result<Summary, ScoreTableError> {
+    // All that can fail is tried before the long part: first what costs nothing, last what may be downloaded.
+    options.check()?;
+    let stats = Arc::new(Stats::new());
+    let table = table::open(options)?;
+    let mut output = OutputFile::open(options)?;
+    let errors = ErrorsFile::new(errors_file::path(options))?;
+    let sources = Sources::new(options.fetch.clone())?;
+    let (scorer, revision) = load_scorer(options, progress, cancel)?;
+
+    let stop = Stop::new(cancel);
+    let writer = table.layout.writer(Box::new(&mut output))?;
+    let mut join = Join::new(writer, errors, &stats, progress, options.error_column.is_some());
+    let mut fetching = Fetching::start(table.reader, options.input.base(), sources, join.inbox(), &stats, &stop)?;
+    let scoring = Scoring::start(&scorer, options.threads, fetching.images(), join.inbox(), &stats, &stop)?;
+    join.run(scoring.count(), &stop);
+    let read = fetching.end();
+    scoring.end();
+
+    match join.finish(read, &stop) {
+        Ok(Finished { errors, interrupted }) => {
+            let partial = if interrupted {
+                output.keep_partial()?
+            } else {
+                output.commit()?;
+                None
+            };
+            Ok(stats.summary(options, Outcome { revision, interrupted, partial, errors }))
+        }
+        Err(error) => Err(error.with_partial(output.keep_partial().ok().flatten())),
+    }
+}
+
+/// Finds the model, loads it and puts it together with the metric. Gives the model's commit, too, if it has one.
+fn load_scorer(
+    options: &ScoreOptions,
+    progress: &dyn Progress,
+    cancel: &Cancel,
+) -> Result<(Scorer, Option<String>), ScoreTableError> {
+    let model = hub::resolve(&options.model, &HubOptions::from_env(), progress, cancel)?;
+    let load = |source| ScoreTableError::Load { model: options.model.clone(), source };
+    let encoder = family::load(&model.files).map_err(load)?;
+    let metric = options.metric.comparer(encoder.spec())?;
+    let scorer =
+        Scorer::new(encoder, metric).with_decode_options(options.decode.clone()).with_batch_size(options.batch_size);
+    Ok((scorer, model.revision))
+}

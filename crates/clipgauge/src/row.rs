@@ -15,8 +15,18 @@ pub struct Row {
     pub image: Option<String>,
     /// What the caption column holds; `None` for a null or a field that is not there.
     pub caption: Option<String>,
+    /// What is wrong with a cell already: then the row has failed, and `image` is only for people to read.
+    pub error: Option<RowError>,
     /// The row as it stood in the input, to be written again.
     pub record: Record,
+}
+
+impl Row {
+    /// How much memory the row takes, in bytes.
+    pub fn size(&self) -> usize {
+        let text = |cell: &Option<String>| cell.as_ref().map_or(0, String::capacity);
+        size_of::<Self>() + text(&self.image) + text(&self.caption) + self.record.size()
+    }
 }
 
 /// Why a row has no score. Errors of rows are data: they are counted and listed, and never end a run.

@@ -6,10 +6,11 @@ pub mod http;
 pub mod inline;
 
 use std::future::Future;
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::address::Address;
 use crate::row::{RowError, RowErrorKind};
@@ -65,7 +66,38 @@ pub trait Source {
     type Place: ?Sized;
 
     /// The bytes of the image at `place`. What goes wrong is the row's error.
-    fn fetch(&self, place: &Self::Place) -> impl Future<Output = Result<Vec<u8>, RowError>> + Send;
+    fn fetch(&self, place: &Self::Place) -> impl Future<Output = Result<ImageBytes, RowError>> + Send;
+}
+
+/// The bytes of a picture file, as fetched.
+///
+/// They hold the turn with which they were fetched until [`ImageBytes::release`], so that no more images are in memory
+/// than fetches are allowed, however slowly they are taken.
+#[derive(Debug)]
+pub struct ImageBytes {
+    bytes: Vec<u8>,
+    turn: Option<OwnedSemaphorePermit>,
+}
+
+impl ImageBytes {
+    /// Bytes that were fetched with this turn; `None` for bytes that needed none.
+    pub fn new(bytes: Vec<u8>, turn: Option<OwnedSemaphorePermit>) -> Self {
+        Self { bytes, turn }
+    }
+
+    /// The bytes alone. The turn goes to the next fetch.
+    pub fn release(self) -> Vec<u8> {
+        drop(self.turn);
+        self.bytes
+    }
+}
+
+impl Deref for ImageBytes {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.bytes
+    }
 }
 
 /// Limits and manners of fetching.
@@ -133,7 +165,7 @@ impl Sources {
     }
 
     /// The bytes at an address. Must be called within a Tokio runtime.
-    pub async fn fetch(&self, address: &Address) -> Result<Vec<u8>, RowError> {
+    pub async fn fetch(&self, address: &Address) -> Result<ImageBytes, RowError> {
         match address {
             Address::File(path) => self.file.fetch(path).await,
             Address::Http(url) => self.http.fetch(url).await,

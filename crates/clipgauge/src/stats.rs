@@ -1,1 +1,139 @@
 //! What a run amounts to: counts by kind, quantiles of the score, time per stage.
+//!
+//! [`Stats`] is filled in while a run works, from any thread; [`Summary`] is what it says at the end, to a person and as
+//! JSON.
+
+mod distribution;
+mod summary;
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::row::RowErrorKind;
+
+use distribution::Distribution;
+
+pub use summary::{Outcome, Quantiles, RunOptions, Seconds, Summary, Versions};
+
+macro_rules! stages {
+    ($($(#[doc = $doc:literal])* $variant:ident = $name:literal;)*) => {
+        /// The stages of a run, in the order in which a row goes through them.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum Stage {
+            $($(#[doc = $doc])* $variant,)*
+        }
+
+        impl Stage {
+            /// Every stage.
+            pub const ALL: &[Self] = &[$(Self::$variant),*];
+
+            /// The name in summaries.
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name),* }
+            }
+        }
+    };
+}
+
+stages! {
+    /// Rows are read from the table.
+    Read = "read";
+    /// Bytes come from a disk or the network.
+    Fetch = "fetch";
+    /// Bytes become pixels.
+    Decode = "decode";
+    /// Pixels become what the model takes.
+    Preprocess = "preprocess";
+    /// Captions become tokens.
+    Tokenize = "tokenize";
+    /// Pictures become vectors.
+    EncodeImages = "encode_images";
+    /// Captions become vectors.
+    EncodeTexts = "encode_texts";
+    /// Vectors become scores.
+    Compare = "compare";
+    /// Rows are written.
+    Write = "write";
+}
+
+/// Counts what happens in a run.
+#[derive(Debug)]
+pub struct Stats {
+    started: Instant,
+    scored: AtomicU64,
+    failed: [AtomicU64; RowErrorKind::ALL.len()],
+    truncated_captions: AtomicU64,
+    ragged_rows: AtomicU64,
+    nanoseconds: [AtomicU64; Stage::ALL.len()],
+    scores: Mutex<Distribution>,
+}
+
+impl Default for Stats {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Stats {
+    /// Nothing happened yet; the clock starts.
+    pub fn new() -> Self {
+        Self {
+            started: Instant::now(),
+            scored: AtomicU64::new(0),
+            failed: [const { AtomicU64::new(0) }; _],
+            truncated_captions: AtomicU64::new(0),
+            ragged_rows: AtomicU64::new(0),
+            nanoseconds: [const { AtomicU64::new(0) }; _],
+            scores: Mutex::default(),
+        }
+    }
+
+    /// A row got this score.
+    pub fn scored(&self, score: f32) {
+        add(&self.scored, 1);
+        self.scores.lock().unwrap_or_else(PoisonError::into_inner).add(score);
+    }
+
+    /// A row failed.
+    pub fn failed(&self, kind: RowErrorKind) {
+        add(&self.failed[kind as usize], 1);
+    }
+
+    /// A caption was longer than the model reads, and was cut.
+    pub fn truncated_caption(&self) {
+        add(&self.truncated_captions, 1);
+    }
+
+    /// A row had another number of fields than the header.
+    pub fn ragged_row(&self) {
+        add(&self.ragged_rows, 1);
+    }
+
+    /// A stage worked for so long. Times of threads that work at once add up.
+    pub fn stage(&self, stage: Stage, time: Duration) {
+        add(&self.nanoseconds[stage as usize], u64::try_from(time.as_nanos()).unwrap_or(u64::MAX));
+    }
+
+    /// Does a stage's work and counts its time.
+    pub fn time<R>(&self, stage: Stage, work: impl FnOnce() -> R) -> R {
+        let start = Instant::now();
+        let result = work();
+        self.stage(stage, start.elapsed());
+        result
+    }
+
+    /// How many rows are done.
+    pub fn rows(&self) -> u64 {
+        self.scored.load(Ordering::Relaxed) + self.failures()
+    }
+
+    /// How many rows failed.
+    pub fn failures(&self) -> u64 {
+        self.failed.iter().map(|count| count.load(Ordering::Relaxed)).sum()
+    }
+}
+
+fn add(counter: &AtomicU64, more: u64) {
+    counter.fetch_add(more, Ordering::Relaxed);
+}

@@ -1,13 +1,49 @@
 //! Tables as streams of rows: every format reads [`Row`]s and writes their records again with new cells.
+//!
+//! [`open`] checks everything about a table that can be checked before a long run: its format, its columns, what the
+//! new ones are called. A new format is a file of its own beside [`delimited`](self), a line in [`TableFormat`], an arm
+//! in [`open`] and [`Layout::writer`].
 
+mod columns;
+mod delimited;
+mod error;
+mod format;
+mod number;
+mod scan;
+mod sniff;
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+
+use crate::options::{Input, Output, ScoreOptions};
 use crate::row::{Row, RowErrorKind};
+
+pub use delimited::DelimitedRecord;
+pub use error::TableError;
+pub use format::{NoSuchFormat, TableFormat};
 
 /// A row as it stood in its table, kept so that it can be written byte for byte.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Record {
     /// A record of a delimited text table (CSV, TSV).
-    Delimited(()),
+    Delimited(DelimitedRecord),
+}
+
+impl Record {
+    /// How much memory the record takes, in bytes.
+    pub fn size(&self) -> usize {
+        match self {
+            Self::Delimited(record) => record.size(),
+        }
+    }
+
+    /// Whether the record has another number of fields than the header.
+    pub fn is_ragged(&self) -> bool {
+        match self {
+            Self::Delimited(record) => record.is_ragged(),
+        }
+    }
 }
 
 /// A cell of a column that is added.
@@ -19,36 +55,147 @@ pub enum Cell {
     ErrorKind(Option<RowErrorKind>),
 }
 
+/// How far a table was read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Position {
+    /// The bytes of the input that were read.
+    pub bytes_read: u64,
+    /// The bytes that the input has; `None` where that is not known (a pipe).
+    pub total_bytes: Option<u64>,
+}
+
 /// A table that is read.
 pub trait ReadTable: Send {
     /// The next row; `None` after the last.
+    ///
+    /// # Errors
+    ///
+    /// What ends a run: the input cannot be read on. A row that merely lacks something is a [`Row`] all the same.
     fn read(&mut self) -> Result<Option<Row>, TableError>;
+
+    /// How far the table was read.
+    fn position(&self) -> Position;
 }
 
-/// A table that is written: the records that a reader of the same format gave, with the new cells in the order in
-/// which their columns were named.
+/// A table that is written: the records that a reader of the same table gave, with the new cells in the order in which
+/// [`Layout::added`] names their columns.
 pub trait WriteTable: Send {
     /// Writes one record.
+    ///
+    /// # Errors
+    ///
+    /// What is written to fails.
     fn write(&mut self, record: Record, cells: &[Cell]) -> Result<(), TableError>;
 
-    /// Writes what comes after the last record. Must be called, else the table is not whole.
+    /// Hands on what was written so far.
+    ///
+    /// # Errors
+    ///
+    /// What is written to fails.
+    fn flush(&mut self) -> Result<(), TableError>;
+
+    /// Writes what comes after the last record, when the reader has given `None`, and flushes. Must be called, else the
+    /// table is not whole.
+    ///
+    /// # Errors
+    ///
+    /// What is written to fails.
     fn finish(&mut self) -> Result<(), TableError>;
 }
 
-/// Why a table cannot be read or written. Ends the run.
-#[derive(Debug, thiserror::Error)]
+/// A table whose columns were found, before its first row.
+pub struct OpenTable {
+    /// Gives the rows.
+    pub reader: Box<dyn ReadTable>,
+    /// Makes the writer that belongs to this reader.
+    pub layout: Layout,
+}
+
+/// What the written table looks like: the header of the one that was read, and where the new columns go.
+#[derive(Debug)]
 #[non_exhaustive]
-pub enum TableError {
-    /// Reading fails.
-    #[error("{name} cannot be read")]
-    Read {
-        /// The table.
-        name: String,
-        /// What the system says.
-        #[source]
-        source: std::io::Error,
-    },
-    /// Writing fails.
-    #[error("the output cannot be written")]
-    Write(#[source] std::io::Error),
+pub enum Layout {
+    /// Delimited text.
+    Delimited(delimited::DelimitedLayout),
+}
+
+impl Layout {
+    /// The names of the added columns, in the order in which [`WriteTable::write`] takes their cells: the score's, then
+    /// the error's if there is one.
+    pub fn added(&self) -> impl Iterator<Item = &str> {
+        match self {
+            Self::Delimited(layout) => layout.added(),
+        }
+    }
+
+    /// Begins the table: its header goes to `out`, which should be buffered.
+    ///
+    /// # Errors
+    ///
+    /// `out` fails.
+    pub fn writer<'a>(self, out: Box<dyn Write + Send + 'a>) -> Result<Box<dyn WriteTable + 'a>, TableError> {
+        match self {
+            Self::Delimited(layout) => Ok(Box::new(layout.writer(out)?)),
+        }
+    }
+}
+
+/// Opens the table of a run, reads its header and finds its columns.
+///
+/// # Errors
+///
+/// The input cannot be read, is no table that can be read, lacks a column that is needed or has one that would be added.
+/// [`TableError::is_usage`] tells whether another command line mends it.
+pub fn open(options: &ScoreOptions) -> Result<OpenTable, TableError> {
+    let name = options.input.to_string();
+    let format = format_of(options)?;
+    let fails = |source| TableError::Read { name: name.clone(), source };
+    let (input, total_bytes): (Box<dyn Read + Send>, _) = match &options.input {
+        Input::Stdin => (Box::new(io::stdin()), None),
+        Input::File(path) => {
+            let file = File::open(path).map_err(fails)?;
+            let metadata = file.metadata().map_err(fails)?;
+            if metadata.is_dir() {
+                return Err(TableError::IsFolder { name });
+            }
+            (Box::new(file), metadata.is_file().then_some(metadata.len()))
+        }
+    };
+    match format {
+        TableFormat::Csv | TableFormat::Tsv => {
+            let delimiter = options.delimiter.unwrap_or(format.delimiter());
+            let (reader, layout) = delimited::open(input, total_bytes, delimiter, options)?;
+            Ok(OpenTable { reader: Box::new(reader), layout: Layout::Delimited(layout) })
+        }
+    }
+}
+
+/// The format that the options or the input's name tell; CSV where neither does. The output has to agree.
+fn format_of(options: &ScoreOptions) -> Result<TableFormat, TableError> {
+    let format = match (options.format, &options.input) {
+        (Some(format), _) => format,
+        (None, Input::Stdin) => TableFormat::Csv,
+        (None, Input::File(path)) => match TableFormat::of_path(path) {
+            Ok(format) => format.unwrap_or(TableFormat::Csv),
+            Err(TableError::UnknownFormat { .. }) if options.delimiter.is_some() => TableFormat::Csv,
+            Err(error) => return Err(error),
+        },
+    };
+    // A name that says nothing or nothing known is the user's business; one that would lie about the content is not.
+    if let Output::File(path) = &options.output {
+        match TableFormat::of_path(path) {
+            Ok(Some(named)) if named != format && options.delimiter.is_none() => {
+                return Err(TableError::OutputFormat { output: path.display().to_string(), named, format });
+            }
+            Err(error @ (TableError::FormatNotYet { .. } | TableError::Compressed { .. })) => {
+                return Err(TableError::OutputNotYet {
+                    output: path.display().to_string(),
+                    format,
+                    source: error.into(),
+                });
+            }
+            _ => {}
+        }
+    }
+    Ok(format)
 }

@@ -10,7 +10,7 @@ use tokio::sync::Semaphore;
 
 use crate::address::Address;
 use crate::row::{RowError, RowErrorKind};
-use crate::source::{Source, endless, too_large};
+use crate::source::{ImageBytes, Source, endless, too_large};
 
 /// The source of files.
 #[derive(Debug)]
@@ -29,13 +29,12 @@ impl FileSource {
 impl Source for FileSource {
     type Place = Path;
 
-    async fn fetch(&self, path: &Path) -> Result<Vec<u8>, RowError> {
+    async fn fetch(&self, path: &Path) -> Result<ImageBytes, RowError> {
         let turn = Arc::clone(&self.turns).acquire_owned().await.expect("the semaphore is never closed");
         let (path, max_bytes) = (path.to_owned(), self.max_bytes);
         let reading = tokio::task::spawn_blocking(move || {
-            // Goes back when the reading is over, even if nobody waits for it any more.
-            let _turn = turn;
-            read(&path, max_bytes)
+            // Part of the work, so that it is kept while the file is read even if nobody waits for it any more.
+            read(&path, max_bytes).map(|bytes| ImageBytes::new(bytes, Some(turn)))
         });
         match reading.await {
             Ok(result) => result,

@@ -15,7 +15,7 @@ use url::Url;
 use crate::client;
 use crate::client::retry::Backoff;
 use crate::row::{RowError, RowErrorKind};
-use crate::source::{FetchOptions, Source, SourceError, endless, too_large};
+use crate::source::{FetchOptions, ImageBytes, Source, SourceError, endless, too_large};
 use failure::Failure;
 use limits::Limits;
 
@@ -87,7 +87,7 @@ impl HttpSource {
 impl Source for HttpSource {
     type Place = Url;
 
-    async fn fetch(&self, url: &Url) -> Result<Vec<u8>, RowError> {
+    async fn fetch(&self, url: &Url) -> Result<ImageBytes, RowError> {
         let mut left = self.timeout;
         let mut retry = 0;
         loop {
@@ -95,17 +95,18 @@ impl Source for HttpSource {
             let turn = self.limits.turn(url).await;
             let start = Instant::now();
             let result = tokio::time::timeout(left, self.request(url)).await;
-            drop(turn);
+            let overall = turn.leave_host();
             left = left.saturating_sub(start.elapsed());
 
             let failure = match result {
-                Ok(Ok(bytes)) => return Ok(bytes),
+                Ok(Ok(bytes)) => return Ok(ImageBytes::new(bytes, Some(overall))),
                 Ok(Err(failure)) => failure,
                 Err(_) => {
                     let message = format!("nothing whole from {} within {:?}", failure::host(url), self.timeout);
                     return Err(RowError::new(RowErrorKind::Timeout, message));
                 }
             };
+            drop(overall);
             let Some(wait) = self.backoff.wait(retry, failure.retry, left) else {
                 return Err(failure.error);
             };

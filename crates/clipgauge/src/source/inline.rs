@@ -4,7 +4,7 @@
 use data_url::DataUrl;
 
 use crate::row::{RowError, RowErrorKind};
-use crate::source::{Source, too_large};
+use crate::source::{ImageBytes, Source, too_large};
 
 /// The source of `data:` URIs.
 #[derive(Debug)]
@@ -32,8 +32,8 @@ impl InlineSource {
 impl Source for InlineSource {
     type Place = str;
 
-    async fn fetch(&self, uri: &str) -> Result<Vec<u8>, RowError> {
-        self.decode(uri)
+    async fn fetch(&self, uri: &str) -> Result<ImageBytes, RowError> {
+        Ok(ImageBytes::new(self.decode(uri)?, None))
     }
 }
 

@@ -1,5 +1,6 @@
 //! Fetching images: what well- and ill-behaved files and servers come to.
 
+use std::fmt::Debug;
 use std::io::Write;
 use std::net::TcpListener;
 use std::path::Path;
@@ -9,7 +10,7 @@ use std::time::{Duration, SystemTime};
 
 use clipgauge::address::Address;
 use clipgauge::row::{RowError, RowErrorKind};
-use clipgauge::source::{FetchOptions, SourceError, Sources};
+use clipgauge::source::{FetchOptions, ImageBytes, SourceError, Sources};
 use clipgauge_testing::{Reply, Server};
 
 /// Long enough for any test to end before it, short enough to end one that hangs.
@@ -38,11 +39,11 @@ fn run<T>(future: impl Future<Output = T>) -> T {
 fn fetch(options: FetchOptions, cell: &str) -> Result<Vec<u8>, RowError> {
     let address = Address::parse(cell, Path::new("."))?;
     let sources = Sources::new(options).unwrap();
-    run(sources.fetch(&address))
+    run(sources.fetch(&address)).map(ImageBytes::release)
 }
 
 #[track_caller]
-fn assert_error(name: &str, found: Result<Vec<u8>, RowError>, kind: RowErrorKind, part_of_the_message: &str) {
+fn assert_error(name: &str, found: Result<impl Debug, RowError>, kind: RowErrorKind, part_of_the_message: &str) {
     let error = found.expect_err(name);
     assert_eq!(error.kind, kind, "{name}: {error}");
     assert!(error.message.contains(part_of_the_message), "{name}: {error}");
@@ -313,7 +314,8 @@ fn limits_of_fetches_under_way() {
             let tasks: Vec<_> = (0..18)
                 .map(|_| {
                     let (sources, address) = (Arc::clone(&sources), address.clone());
-                    tokio::spawn(async move { sources.fetch(&address).await })
+                    // Released at once: bytes that are kept keep their turn.
+                    tokio::spawn(async move { sources.fetch(&address).await.map(ImageBytes::release) })
                 })
                 .collect();
             for task in tasks {
@@ -341,7 +343,7 @@ fn a_slow_host_does_not_hold_up_another() {
             .collect();
         for _ in 0..10 {
             let fetch = sources.fetch(&quick);
-            assert_eq!(tokio::time::timeout(FOREVER, fetch).await.expect("held up").unwrap(), b"picture");
+            assert_eq!(*tokio::time::timeout(FOREVER, fetch).await.expect("held up").unwrap(), *b"picture");
         }
         stuck.iter().for_each(|task| task.abort());
     });

@@ -26,7 +26,7 @@ impl Limits {
         let host = self.host(url);
         let host_permit = acquire(&host.turns).await;
         let overall_permit = acquire(&self.overall).await;
-        Turn { _overall: overall_permit, _at_host: host_permit, _host: host }
+        Turn { overall: overall_permit, _at_host: host_permit, _host: host }
     }
 
     fn host(&self, url: &Url) -> Host<'_> {
@@ -52,9 +52,16 @@ async fn acquire(turns: &Arc<Semaphore>) -> OwnedSemaphorePermit {
 #[derive(Debug)]
 pub(super) struct Turn<'a> {
     // Dropped in this order: the host may be forgotten only after its permit has gone back.
-    _overall: OwnedSemaphorePermit,
+    overall: OwnedSemaphorePermit,
     _at_host: OwnedSemaphorePermit,
     _host: Host<'a>,
+}
+
+impl Turn<'_> {
+    /// Lets the host be asked by others, and keeps the turn that all hosts share.
+    pub(super) fn leave_host(self) -> OwnedSemaphorePermit {
+        self.overall
+    }
 }
 
 /// A host in use. Forgets it when the last one that uses it is dropped, waiting or not.

@@ -1,0 +1,7 @@
+//! The tests of clipgauge-core from outside, one binary.
+
+mod backends;
+mod encoders;
+mod golden;
+mod tensors;
+mod weights;

@@ -1,0 +1,336 @@
+//! What a run says at its end.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::PoisonError;
+use std::sync::atomic::Ordering;
+
+use serde::Serialize;
+
+use super::{Stage, Stats};
+use crate::options::{Output, ScoreOptions};
+use crate::row::RowErrorKind;
+
+/// What came of a run, besides its counts.
+#[derive(Debug, Clone, Default)]
+pub struct Outcome {
+    /// The commit of the model, if it came from the hub.
+    pub revision: Option<String>,
+    /// Whether the run was ended before its last row.
+    pub interrupted: bool,
+    /// Where the finished rows of an interrupted run are.
+    pub partial: Option<PathBuf>,
+    /// Where the failed rows are listed, if one failed.
+    pub errors: Option<PathBuf>,
+}
+
+/// What a run amounts to. Is written as JSON by `--summary`; `Display` is for people.
+#[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
+pub struct Summary {
+    /// The rows that are done.
+    pub rows: u64,
+    /// Those with a score.
+    pub scored: u64,
+    /// Those without.
+    pub failed: u64,
+    /// Those without, by the kind of error; kinds that did not occur are left out.
+    pub failures: BTreeMap<&'static str, u64>,
+    /// The captions that were longer than the model reads.
+    pub truncated_captions: u64,
+    /// The rows with another number of fields than the header.
+    pub ragged_rows: u64,
+    /// The distribution of the scores, if there is one.
+    pub score: Option<Quantiles>,
+    /// The model as it was named.
+    pub model: String,
+    /// The commit of the model, if it came from the hub.
+    pub revision: Option<String>,
+    /// The name of the metric.
+    pub metric: String,
+    /// What the run was told.
+    pub options: RunOptions,
+    /// What ran.
+    pub versions: Versions,
+    /// How long it took.
+    pub seconds: Seconds,
+    /// Whether the run was ended before its last row.
+    pub interrupted: bool,
+    /// Where the finished rows of an interrupted run are.
+    pub partial: Option<PathBuf>,
+    /// Where the failed rows are listed, if one failed and there is a list.
+    pub errors: Option<PathBuf>,
+}
+
+/// The distribution of the scores.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Quantiles {
+    /// The least.
+    pub min: f32,
+    /// 5 % are below.
+    pub p5: f64,
+    /// 25 % are below.
+    pub p25: f64,
+    /// Half are below.
+    pub median: f64,
+    /// 75 % are below.
+    pub p75: f64,
+    /// 95 % are below.
+    pub p95: f64,
+    /// The greatest.
+    pub max: f32,
+    /// The mean.
+    pub mean: f64,
+    /// Whether the quantiles are exact; beyond a million rows they are within 1/4096 of their size.
+    pub exact: bool,
+}
+
+/// What a run was told, as far as it bears on its result or its speed. Values of `--header` may be secret and are left
+/// out.
+#[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
+pub struct RunOptions {
+    /// The input, as it was named.
+    pub input: String,
+    /// The output's path; `None` for standard output.
+    pub output: Option<PathBuf>,
+    /// The column with the image's address.
+    pub image_column: String,
+    /// The column with the caption.
+    pub caption_column: String,
+    /// The column with the score.
+    pub column: String,
+    /// The column with the kind of error, if there is one.
+    pub error_column: Option<String>,
+    /// The precision of the arithmetic.
+    pub precision: &'static str,
+    /// How many encoders worked at once; `None` for one per core.
+    pub threads: Option<usize>,
+    /// How many rows an encoder took at once.
+    pub batch_size: usize,
+    /// The most fetches at once.
+    pub concurrency: usize,
+    /// The most requests at once to one host.
+    pub per_host: usize,
+    /// The longest a fetch could take.
+    pub timeout_seconds: f64,
+    /// How often a fetch was tried again.
+    pub retries: u32,
+    /// The most bytes of a picture.
+    pub max_bytes: u64,
+    /// The most pixels of a picture.
+    pub max_pixels: u64,
+    /// Whether the orientation in EXIF was applied.
+    pub apply_orientation: bool,
+    /// What transparent pictures were laid over, as red, green and blue.
+    pub background: Option<[u8; 3]>,
+}
+
+/// What ran.
+#[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
+pub struct Versions {
+    /// This crate.
+    pub clipgauge: &'static str,
+    /// The system and processor it was built for.
+    pub target: String,
+}
+
+/// How long a run took.
+#[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
+pub struct Seconds {
+    /// From start to end.
+    pub total: f64,
+    /// In each stage, over all threads: together, they may be more than the total.
+    pub stages: BTreeMap<&'static str, f64>,
+}
+
+impl Stats {
+    /// What the run amounts to, now that it has ended.
+    pub fn summary(&self, options: &ScoreOptions, outcome: Outcome) -> Summary {
+        let failures: BTreeMap<_, _> = RowErrorKind::ALL
+            .iter()
+            .map(|kind| (kind.name(), self.failed[*kind as usize].load(Ordering::Relaxed)))
+            .filter(|(_, count)| *count > 0)
+            .collect();
+        let scored = self.scored.load(Ordering::Relaxed);
+        let failed = failures.values().sum();
+        let stages = Stage::ALL
+            .iter()
+            .map(|stage| (stage.name(), self.nanoseconds[*stage as usize].load(Ordering::Relaxed) as f64 / 1e9))
+            .collect();
+        Summary {
+            rows: scored + failed,
+            scored,
+            failed,
+            failures,
+            truncated_captions: self.truncated_captions.load(Ordering::Relaxed),
+            ragged_rows: self.ragged_rows.load(Ordering::Relaxed),
+            score: self.quantiles(),
+            model: options.model.clone(),
+            revision: outcome.revision,
+            metric: options.metric.name().to_owned(),
+            options: RunOptions::from(options),
+            versions: Versions {
+                clipgauge: env!("CARGO_PKG_VERSION"),
+                target: format!("{}-{}", std::env::consts::ARCH, std::env::consts::OS),
+            },
+            seconds: Seconds { total: self.started.elapsed().as_secs_f64(), stages },
+            interrupted: outcome.interrupted,
+            partial: outcome.partial,
+            errors: outcome.errors,
+        }
+    }
+
+    fn quantiles(&self) -> Option<Quantiles> {
+        let scores = self.scores.lock().unwrap_or_else(PoisonError::into_inner);
+        let (mean, min, max) = scores.mean_min_max()?;
+        let [p5, p25, median, p75, p95] = scores.quantiles([0.05, 0.25, 0.5, 0.75, 0.95])?;
+        Some(Quantiles { min, p5, p25, median, p75, p95, max, mean, exact: scores.is_exact() })
+    }
+}
+
+impl From<&ScoreOptions> for RunOptions {
+    fn from(options: &ScoreOptions) -> Self {
+        Self {
+            input: options.input.to_string(),
+            output: match &options.output {
+                Output::Stdout => None,
+                Output::File(path) => Some(path.clone()),
+                Output::InPlace => Some(PathBuf::from(options.input.to_string())),
+            },
+            image_column: options.image_column.clone(),
+            caption_column: options.caption_column.clone(),
+            column: options.column.clone(),
+            error_column: options.error_column.clone(),
+            precision: options.precision.name(),
+            threads: options.threads.map(usize::from),
+            batch_size: options.batch_size.get(),
+            concurrency: options.fetch.concurrency,
+            per_host: options.fetch.per_host,
+            timeout_seconds: options.fetch.timeout.as_secs_f64(),
+            retries: options.fetch.retries,
+            max_bytes: options.fetch.max_bytes,
+            max_pixels: options.decode.max_pixels,
+            apply_orientation: options.decode.apply_orientation,
+            background: options.decode.background,
+        }
+    }
+}
+
+impl fmt::Display for Summary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let plural = |count: u64, one: &str, many: &str| format!("{count} {}", if count == 1 { one } else { many });
+        write!(f, "{}, {} scored", plural(self.rows, "row", "rows"), self.scored)?;
+        if self.failed > 0 {
+            // The most frequent first; equals by name.
+            let mut kinds: Vec<_> = self.failures.iter().collect();
+            kinds.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
+            let kinds: Vec<_> = kinds.into_iter().map(|(kind, count)| format!("{count} {kind}")).collect();
+            write!(f, ", {} failed ({})", self.failed, kinds.join(", "))?;
+        }
+        write!(f, ", in {:.1} s", self.seconds.total)?;
+        if self.rows > 0 && self.seconds.total > 0.0 {
+            write!(f, " ({:.1} rows/s)", self.rows as f64 / self.seconds.total)?;
+        }
+        if let Some(score) = &self.score {
+            write!(f, "\n{} of {}", self.metric, self.model)?;
+            if let Some(revision) = &self.revision {
+                write!(f, "@{revision}")?;
+            }
+            write!(
+                f,
+                ": min {:.4}, 5% {:.4}, 25% {:.4}, median {:.4}, 75% {:.4}, 95% {:.4}, max {:.4}, mean {:.4}",
+                score.min, score.p5, score.p25, score.median, score.p75, score.p95, score.max, score.mean
+            )?;
+        }
+        if self.truncated_captions > 0 {
+            let captions = plural(self.truncated_captions, "caption was", "captions were");
+            write!(f, "\n{captions} longer than the model reads, and scored by the beginning")?;
+        }
+        if self.ragged_rows > 0 {
+            let rows = plural(self.ragged_rows, "row has", "rows have");
+            write!(f, "\n{rows} more or fewer fields than the header")?;
+        }
+        if let Some(errors) = &self.errors {
+            write!(f, "\nfailed rows are listed in {}", errors.display())?;
+        }
+        if let Some(partial) = &self.partial {
+            write!(f, "\nended early; the finished rows are in {}", partial.display())?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::options::Input;
+
+    fn stats() -> Stats {
+        let stats = Stats::new();
+        for score in [0.5, -0.25, 0.25] {
+            stats.scored(score);
+        }
+        for kind in [RowErrorKind::Truncated, RowErrorKind::NotFound, RowErrorKind::NotFound] {
+            stats.failed(kind);
+        }
+        stats.truncated_caption();
+        stats.ragged_row();
+        stats.stage(Stage::Fetch, Duration::from_millis(1500));
+        stats.stage(Stage::Fetch, Duration::from_millis(500));
+        stats
+    }
+
+    fn options() -> ScoreOptions {
+        let mut options = ScoreOptions::new(Input::File("a/pairs.csv".into()));
+        options.fetch.headers.push(("Authorization".to_owned(), "Bearer secret".to_owned()));
+        options
+    }
+
+    #[test]
+    fn a_person_reads_what_happened() {
+        let stats = stats();
+        assert_eq!((stats.rows(), stats.failures()), (6, 3));
+        let outcome = Outcome {
+            revision: Some("abc".to_owned()),
+            errors: Some("out.csv.errors.csv".into()),
+            partial: Some("out.csv.partial".into()),
+            interrupted: true,
+        };
+        let mut summary = stats.summary(&options(), outcome);
+        summary.seconds.total = 2.0;
+        assert_eq!(
+            summary.to_string(),
+            "6 rows, 3 scored, 3 failed (2 not_found, 1 truncated), in 2.0 s (3.0 rows/s)\n\
+             cosine of openai/clip-vit-base-patch32@abc: min -0.2500, 5% -0.2000, 25% 0.0000, median 0.2500, 75% 0.3750, \
+             95% 0.4750, max 0.5000, mean 0.1667\n\
+             1 caption was longer than the model reads, and scored by the beginning\n\
+             1 row has more or fewer fields than the header\n\
+             failed rows are listed in out.csv.errors.csv\n\
+             ended early; the finished rows are in out.csv.partial"
+        );
+        let mut empty = Stats::new().summary(&options(), Outcome::default());
+        empty.seconds.total = 0.04;
+        assert_eq!(empty.to_string(), "0 rows, 0 scored, in 0.0 s");
+    }
+
+    #[test]
+    fn the_json_has_it_all_but_secrets() {
+        let summary = stats().summary(&options(), Outcome::default());
+        let text = serde_json::to_string(&summary).expect("serializable");
+        assert!(!text.contains("secret"), "{text}");
+        let json: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+        assert_eq!(json["failures"], serde_json::json!({ "not_found": 2, "truncated": 1 }));
+        assert_eq!(json["score"]["median"], 0.25);
+        assert_eq!(json["score"]["exact"], true);
+        assert_eq!(json["seconds"]["stages"]["fetch"], 2.0);
+        assert_eq!(json["options"]["input"], "a/pairs.csv");
+        assert_eq!(json["model"], "openai/clip-vit-base-patch32");
+        assert_eq!(json["interrupted"], false);
+    }
+}

@@ -1,0 +1,112 @@
+//! Which columns of a table are read and where the new ones go, whatever the table's format.
+
+use crate::options::ScoreOptions;
+
+use super::TableError;
+use super::error::ColumnFlag;
+
+/// The columns of one table, as indices from 0.
+#[derive(Debug)]
+pub(super) struct Columns {
+    /// The one with the image's address.
+    pub(super) image: usize,
+    /// The one with the caption.
+    pub(super) caption: usize,
+    /// Those that are written: the score's, then the error's if there is one.
+    pub(super) added: Vec<Added>,
+}
+
+/// A column that is written.
+#[derive(Debug)]
+pub(super) struct Added {
+    /// Its name.
+    pub(super) name: String,
+    /// The column whose place it takes; `None` for a place behind all others.
+    pub(super) replaces: Option<usize>,
+}
+
+impl Columns {
+    /// Finds the columns of `options` among the names of a table.
+    pub(super) fn find(names: &[String], options: &ScoreOptions) -> Result<Self, TableError> {
+        let header = Header { names, options };
+        let image = header.needed(&options.image_column, ColumnFlag::Image)?;
+        let caption = header.needed(&options.caption_column, ColumnFlag::Caption)?;
+        let mut added = vec![header.added(&options.column, ColumnFlag::Score)?];
+        if let Some(column) = &options.error_column {
+            added.push(header.added(column, ColumnFlag::Error)?);
+        }
+        Ok(Self { image, caption, added })
+    }
+}
+
+struct Header<'a> {
+    names: &'a [String],
+    options: &'a ScoreOptions,
+}
+
+impl Header<'_> {
+    fn needed(&self, column: &str, flag: ColumnFlag) -> Result<usize, TableError> {
+        self.only(column, flag)?.ok_or_else(|| TableError::MissingColumn {
+            name: self.options.input.to_string(),
+            column: column.to_owned(),
+            flag,
+            there: self.names.to_vec(),
+            nearest: self.nearest(column, flag).cloned(),
+        })
+    }
+
+    fn added(&self, column: &str, flag: ColumnFlag) -> Result<Added, TableError> {
+        let replaces = self.only(column, flag);
+        if !self.options.overwrite && !matches!(replaces, Ok(None)) {
+            return Err(TableError::ColumnExists {
+                name: self.options.input.to_string(),
+                column: column.to_owned(),
+                flag,
+            });
+        }
+        Ok(Added { name: column.to_owned(), replaces: replaces? })
+    }
+
+    /// The column of this name. Two are an error only here, where one of them is needed.
+    fn only(&self, column: &str, flag: ColumnFlag) -> Result<Option<usize>, TableError> {
+        let mut found = self.names.iter().enumerate().filter(|(_, name)| *name == column).map(|(index, _)| index);
+        let first = found.next();
+        match found.count() {
+            0 => Ok(first),
+            more => Err(TableError::DuplicateColumn {
+                name: self.options.input.to_string(),
+                column: column.to_owned(),
+                count: more + 1,
+                flag,
+            }),
+        }
+    }
+
+    /// The column that is most likely meant, if one is likely: it is spelt nearly so, or is called what others call it.
+    fn nearest(&self, column: &str, flag: ColumnFlag) -> Option<&String> {
+        let taken = match flag {
+            ColumnFlag::Image => &self.options.caption_column,
+            _ => &self.options.image_column,
+        };
+        let plain = |name: &str| name.trim().to_lowercase();
+        let free = || self.names.iter().filter(|name| *name != taken);
+        let likeness = |name: &str| strsim::normalized_damerau_levenshtein(&plain(name), &plain(column));
+        let alike = free().filter(|name| likeness(name) >= ALIKE).max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
+        let familiar = match flag {
+            ColumnFlag::Image => IMAGE_NAMES,
+            _ => CAPTION_NAMES,
+        };
+        alike.or_else(|| familiar.iter().find_map(|known| free().find(|name| plain(name) == *known)))
+    }
+}
+
+/// From which likeness (0 to 1) a name is taken for a slip of another.
+const ALIKE: f64 = 0.6;
+
+/// What image columns are called elsewhere, the likelier first.
+const IMAGE_NAMES: &[&str] =
+    &["url", "image_url", "image", "image_path", "img", "path", "file_name", "filename", "file", "uri", "link"];
+
+/// What caption columns are called elsewhere, the likelier first.
+const CAPTION_NAMES: &[&str] =
+    &["caption", "text", "prompt", "title", "alt", "alt_text", "description", "top_caption", "label"];

@@ -1,0 +1,197 @@
+//! Why a table cannot be read or written. Each message names the thing, the reason and the remedy, in that order.
+
+use std::io;
+
+use crate::options::shell_word;
+
+use super::TableFormat;
+use super::scan::MAX_RECORD;
+
+/// Why a table cannot be read or written. Ends the run.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TableError {
+    /// Reading fails.
+    #[error("{name} cannot be read")]
+    Read {
+        /// The table.
+        name: String,
+        /// What the system says.
+        #[source]
+        source: io::Error,
+    },
+    /// Writing fails.
+    #[error("the output cannot be written")]
+    Write(#[source] io::Error),
+    /// A folder was given for a table.
+    #[error("{name} is a folder; name a table in it")]
+    IsFolder {
+        /// The folder.
+        name: String,
+    },
+    /// The name says a format that no version so far reads.
+    #[error("{name}: {format} tables cannot be read yet; convert it to CSV first")]
+    FormatNotYet {
+        /// The table.
+        name: String,
+        /// The format.
+        format: &'static str,
+    },
+    /// The name says that the table is compressed.
+    #[error("{name}: compressed tables cannot be read or written; use `{command}`")]
+    Compressed {
+        /// The table.
+        name: String,
+        /// What undoes the compression on the way.
+        command: String,
+    },
+    /// The name says nothing that is known.
+    #[error("{name}: `.{extension}` says no table format; say what it is, e.g. with --format csv")]
+    UnknownFormat {
+        /// The table.
+        name: String,
+        /// Its extension.
+        extension: String,
+    },
+    /// The output's name says another format than it would have.
+    #[error("{output}: the table stays {format}, as it came, and cannot become {named}; name the output .{format}")]
+    OutputFormat {
+        /// The output.
+        output: String,
+        /// The format that its name says.
+        named: TableFormat,
+        /// The input's format.
+        format: TableFormat,
+    },
+    /// The output's name says a format that no version so far writes.
+    #[error("{output}: the table stays {format}, as it came; name the output .{format}")]
+    OutputNotYet {
+        /// The output.
+        output: String,
+        /// The input's format.
+        format: TableFormat,
+        /// What its name says.
+        #[source]
+        source: Box<TableError>,
+    },
+    /// The bytes are those of another kind of file.
+    #[error("{name} is {what}, not UTF-8 text; {remedy}")]
+    NotText {
+        /// The table.
+        name: String,
+        /// What it looks like.
+        what: &'static str,
+        /// What to do.
+        remedy: String,
+    },
+    /// There is no header.
+    #[error("{name} is empty; a table begins with a header that names its columns")]
+    NoHeader {
+        /// The table.
+        name: String,
+    },
+    /// A needed column is not there.
+    #[error("{name} has no column `{column}`; {} {}", flag.remedy(nearest.as_deref()), columns_there(there))]
+    MissingColumn {
+        /// The table.
+        name: String,
+        /// The column.
+        column: String,
+        /// The flag that says which column it is.
+        flag: ColumnFlag,
+        /// The columns that are there, in order.
+        there: Vec<String>,
+        /// The one that may be meant.
+        nearest: Option<String>,
+    },
+    /// A needed column is there more than once.
+    #[error("{name} has {count} columns `{column}`; rename all but one, or choose another with {} NAME", flag.name())]
+    DuplicateColumn {
+        /// The table.
+        name: String,
+        /// The column.
+        column: String,
+        /// How often it is there.
+        count: usize,
+        /// The flag that says which column it is.
+        flag: ColumnFlag,
+    },
+    /// A column that would be added is there already.
+    #[error("{name} has a column `{column}` already; choose another name with {} NAME, or replace it with --overwrite", flag.name())]
+    ColumnExists {
+        /// The table.
+        name: String,
+        /// The column.
+        column: String,
+        /// The flag that says what it is called.
+        flag: ColumnFlag,
+    },
+    /// A record is longer than any table's.
+    #[error("{name}: {} is longer than {} MiB; look for a quote at its start that is never closed", place(*row), MAX_RECORD >> 20)]
+    RecordTooLong {
+        /// The table.
+        name: String,
+        /// The row's number from 1; `None` for the header.
+        row: Option<u64>,
+    },
+}
+
+impl TableError {
+    /// Whether the command line is wrong rather than the world.
+    pub fn is_usage(&self) -> bool {
+        !matches!(self, Self::Read { .. } | Self::Write(_) | Self::RecordTooLong { .. })
+    }
+
+    /// Whether the reader of the output has gone away, which is no failure of anybody's.
+    pub fn is_closed_pipe(&self) -> bool {
+        matches!(self, Self::Write(error) if error.kind() == io::ErrorKind::BrokenPipe)
+    }
+}
+
+/// The flags that name columns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ColumnFlag {
+    /// The column with the image's address.
+    Image,
+    /// The column with the caption.
+    Caption,
+    /// The column with the score.
+    Score,
+    /// The column with the kind of error.
+    Error,
+}
+
+impl ColumnFlag {
+    /// The flag on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Image => "--image-column",
+            Self::Caption => "--caption-column",
+            Self::Score => "--column",
+            Self::Error => "--error-column",
+        }
+    }
+
+    fn remedy(self, nearest: Option<&str>) -> String {
+        match nearest {
+            Some(column) => format!("did you mean {} {}?", self.name(), shell_word(column)),
+            None => format!("name it with {} NAME.", self.name()),
+        }
+    }
+}
+
+fn place(row: Option<u64>) -> String {
+    row.map_or_else(|| "the header".to_owned(), |row| format!("row {row}"))
+}
+
+/// The most columns that an error lists.
+const MAX_LISTED: usize = 20;
+
+fn columns_there(names: &[String]) -> String {
+    let listed: Vec<_> = names.iter().take(MAX_LISTED).map(|name| format!("`{name}`")).collect();
+    let more = match names.len().saturating_sub(MAX_LISTED) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    format!("There {} {}{more}", if names.len() == 1 { "is only" } else { "are" }, listed.join(", "))
+}
