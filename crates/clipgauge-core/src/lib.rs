@@ -6,6 +6,7 @@
 //! environment variable.
 
 pub mod backend;
+mod config;
 pub mod conformance;
 pub mod decode;
 pub mod embeddings;

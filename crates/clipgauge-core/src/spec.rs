@@ -85,3 +85,34 @@ pub struct TextSpec {
     /// `None` where padding is masked, and texts are therefore packed without any.
     pub pad_token: Option<u32>,
 }
+
+impl ImageSpec {
+    pub(crate) fn read(files: &crate::model_files::ModelFiles) -> Result<Self, crate::error::LoadError> {
+        let _ = files;
+        Ok(Self {
+            resize: Resize::Keep,
+            crop: None,
+            filter: Filter::Bicubic,
+            rescale_factor: 1.0,
+            mean: [0.0; 3],
+            std: [1.0; 3],
+        })
+    }
+    pub(crate) fn check_size(
+        &self,
+        _: &crate::model_files::ModelFiles,
+        _: usize,
+    ) -> Result<(), crate::error::LoadError> {
+        Ok(())
+    }
+    pub(crate) fn from_open_clip(_: &crate::config::Section<'_>, _: usize) -> Result<Self, crate::error::LoadError> {
+        Ok(Self {
+            resize: Resize::Keep,
+            crop: None,
+            filter: Filter::Bicubic,
+            rescale_factor: 1.0,
+            mean: [0.0; 3],
+            std: [1.0; 3],
+        })
+    }
+}
