@@ -4,4 +4,5 @@ mod backends;
 mod encoders;
 mod golden;
 mod tensors;
+mod text;
 mod weights;
