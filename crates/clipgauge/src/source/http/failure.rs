@@ -46,7 +46,9 @@ impl Failure {
             StatusCode::NOT_FOUND | StatusCode::GONE => RowErrorKind::NotFound,
             _ => RowErrorKind::HttpStatus,
         };
-        let message = format!("{} answers {status}", host(response.url()));
+        // The client follows what it can, and hands over redirects to nowhere or to what is no URL of the web.
+        let lack = if status.is_redirection() { ", without a web address to go to" } else { "" };
+        let message = format!("{} answers {status}{lack}", host(response.url()));
         Self::new(kind, Retry::of(status, response.headers()), message)
     }
 
