@@ -63,6 +63,7 @@ pub fn score_table(
         Some(file) => Box::new(file),
         None => Box::new(BufWriter::new(io::stdout())),
     };
+    options.summary.as_deref().map_or(Ok(()), AtomicFile::check)?;
     let stats = Stats::new();
     let mut writer = layout.writer(out)?;
     while !cancel.is_requested() {
@@ -75,12 +76,12 @@ pub fn score_table(
         errors.add(row.number, row.image.as_deref(), &error)?;
         let cells = [Cell::Score(None), Cell::ErrorKind(Some(error.kind))];
         writer.write(row.record, &cells[..1 + usize::from(options.error_column.is_some())])?;
-        let position = reader.position();
-        progress.input(position.bytes_read, position.total_bytes);
+        progress.input(reader.position());
         progress.rows(stats.rows(), stats.failures());
     }
     let mut outcome = Outcome { interrupted: cancel.is_requested(), ..Outcome::default() };
     if outcome.interrupted {
+        progress.message("ending; the rows under way are dropped, the finished ones are kept");
         writer.flush()?;
         drop(writer);
         outcome.partial = file.map(AtomicFile::keep_partial).transpose()?;
@@ -91,5 +92,9 @@ pub fn score_table(
         file.map(AtomicFile::commit).transpose()?;
         outcome.errors = errors.commit()?;
     }
-    Ok(stats.summary(options, outcome))
+    let summary = stats.summary(options, outcome);
+    if let Some(path) = &options.summary {
+        summary.write_to(path)?;
+    }
+    Ok(summary)
 }
