@@ -55,9 +55,11 @@ pub enum Cell {
     ErrorKind(Option<RowErrorKind>),
 }
 
-/// How far a table was read.
+/// How far a table was read: together, enough to guess how many rows there are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Position {
+    /// The rows that were read.
+    pub rows: u64,
     /// The bytes of the input that were read.
     pub bytes_read: u64,
     /// The bytes that the input has; `None` where that is not known (a pipe).
