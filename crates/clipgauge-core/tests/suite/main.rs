@@ -1,0 +1,3 @@
+//! What `clipgauge-core` does, seen from outside.
+
+mod images;
