@@ -3,6 +3,7 @@
 mod backends;
 mod encoders;
 mod golden;
+mod images;
 mod tensors;
 mod text;
 mod weights;
