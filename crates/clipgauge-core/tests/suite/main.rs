@@ -1,5 +1,6 @@
 //! The tests of clipgauge-core from outside, one binary.
 
 mod golden;
+mod metrics;
 mod text;
 mod weights;

@@ -1,0 +1,8 @@
+//! What every implementation of this crate's traits must do, as functions that a test calls with its own.
+//!
+//! They are for whoever brings a metric or an encoder of their own as much as for those that have a name here. Each
+//! panics with the rule that was broken. The module is there with the feature `conformance`.
+
+mod metric;
+
+pub use metric::metric;
