@@ -7,6 +7,7 @@
 
 pub mod backend;
 mod config;
+#[cfg(feature = "conformance")]
 pub mod conformance;
 pub mod decode;
 pub mod embeddings;

@@ -4,6 +4,7 @@ mod backends;
 mod encoders;
 mod golden;
 mod images;
+mod metrics;
 mod tensors;
 mod text;
 mod weights;
