@@ -126,13 +126,13 @@ impl ScoreOptions {
         named.extend(crate::errors_file::path(self).map(|path| ("--errors", path)));
         named.extend(self.summary.clone().map(|path| ("--summary", path)));
         for (what, path) in named {
-            let path = same_file_path(&path);
+            let file = same_file_path(&path);
             let other =
-                paths.iter().find(|(other, taken)| *taken == path && (*other, what) != ("the input", "--output"));
+                paths.iter().find(|(other, taken)| *taken == file && (*other, what) != ("the input", "--output"));
             if let Some((other, _)) = other {
                 return Err(OptionsError::SamePath { path, names: [other, what] });
             }
-            paths.push((what, path));
+            paths.push((what, file));
         }
         Ok(())
     }

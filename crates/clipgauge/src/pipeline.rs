@@ -54,7 +54,6 @@ pub fn score_table(
 ) -> Result<Summary, ScoreTableError> {
     options.check()?;
     let table::OpenTable { mut reader, layout } = table::open(options)?;
-    let mut errors = ErrorsFile::new(errors_file::path(options))?;
     let mut file = match (&options.output, &options.input) {
         (Output::File(path), _) | (Output::InPlace, Input::File(path)) => Some(AtomicFile::create(path)?),
         (Output::Stdout | Output::InPlace, _) => None,
@@ -63,6 +62,7 @@ pub fn score_table(
         Some(file) => Box::new(file),
         None => Box::new(BufWriter::new(io::stdout())),
     };
+    let mut errors = ErrorsFile::new(errors_file::path(options))?;
     options.summary.as_deref().map_or(Ok(()), AtomicFile::check)?;
     let stats = Stats::new();
     let mut writer = layout.writer(out)?;

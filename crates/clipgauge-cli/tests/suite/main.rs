@@ -1,0 +1,10 @@
+//! The command as a user runs it: one folder, one command line, one expectation each.
+
+mod bench;
+mod help;
+#[cfg(unix)]
+mod interrupts;
+mod outputs;
+mod passthrough;
+mod scoring;
+mod usage;
