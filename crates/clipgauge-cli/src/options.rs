@@ -37,6 +37,7 @@ pub(crate) fn score_options(args: ScoreArgs) -> ScoreOptions {
             max_bytes: fetch.max_bytes,
             headers: fetch.headers,
             user_agent: fetch.user_agent,
+            ..FetchOptions::default()
         },
         decode: DecodeOptions {
             max_pixels: pictures.max_pixels,

@@ -73,4 +73,25 @@ impl PixelBatch {
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
+
+    /// Puts the pictures of another batch behind these.
+    ///
+    /// # Panics
+    /// When they are not of the same shape: batches of one model always are.
+    pub fn append(&mut self, other: Self) {
+        match (self, other) {
+            (
+                Self::Pictures { values, height, width },
+                Self::Pictures { values: more, height: other_height, width: other_width },
+            ) if (*height, *width) == (other_height, other_width) => values.extend(more),
+            (
+                Self::Patches { values, max_patches, patch_width, grids },
+                Self::Patches { values: more, max_patches: other_patches, patch_width: other_width, grids: more_grids },
+            ) if (*max_patches, *patch_width) == (other_patches, other_width) => {
+                values.extend(more);
+                grids.extend(more_grids);
+            }
+            _ => panic!("pictures of different shapes are not one batch"),
+        }
+    }
 }

@@ -1,35 +1,134 @@
 //! The tensors of a model by name, whatever files they lie in.
+//!
+//! Opening reads headers only; a tensor's bytes are read when it is asked for. The formats are in the files of this
+//! module: [safetensors](https://huggingface.co/docs/safetensors) alone or in shards, and what `torch.save` writes.
+
+mod data_file;
+mod safetensors;
+mod shards;
+mod tensor;
+
+use std::borrow::Cow;
+use std::collections::HashMap;
 
 use crate::error::LoadError;
 use crate::model_files::ModelFiles;
+use data_file::DataFile;
+use tensor::Stored;
+
+/// The most tensors a model may have, all its files together: the largest known has about 2,000.
+const MAX_TENSORS: usize = 65_536;
+
+/// What the files of one release format are called; a shard index has `.index.json` after the name.
+struct FileNames {
+    safetensors: &'static str,
+}
+
+/// As `save_pretrained` of transformers names them.
+const TRANSFORMERS: FileNames = FileNames { safetensors: "model.safetensors" };
+
+/// As open_clip names them.
+const OPEN_CLIP: FileNames = FileNames { safetensors: "open_clip_model.safetensors" };
 
 /// The tensors of one model.
+///
+/// The files stay mapped into memory while this lives. Whoever shortens one of them meanwhile can make the process
+/// stop with a bus error when a tensor is read, as with every mapped file; replacing a file by renaming is harmless.
 #[derive(Debug)]
-pub struct Weights;
+pub struct Weights {
+    /// What errors about tensors that are not there name.
+    described_by: String,
+    files: Vec<DataFile>,
+    /// Where each tensor is: an index into `files`, and what is there.
+    tensors: HashMap<String, (usize, Stored)>,
+}
 
 impl Weights {
     /// Opens a model's weights: `model.safetensors`, its shards, or `pytorch_model.bin`. Reads headers only.
+    ///
+    /// # Errors
+    /// When no such file is there, or one is malformed, shortened or hostile. Nothing is executed or allocated on the
+    /// word of a file.
     pub fn open(files: &ModelFiles) -> Result<Self, LoadError> {
-        let _ = files;
-        Ok(Self)
+        Self::open_named(files, &TRANSFORMERS)
+    }
+
+    /// Opens the weights of a model in open_clip's form, as [`open`](Self::open) does.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_clip(files: &ModelFiles) -> Result<Self, LoadError> {
+        Self::open_named(files, &OPEN_CLIP)
+    }
+
+    fn open_named(files: &ModelFiles, names: &FileNames) -> Result<Self, LoadError> {
+        let index = format!("{}.index.json", names.safetensors);
+        if files.contains(names.safetensors) {
+            let mut weights = Self::empty(files.display(names.safetensors));
+            weights.add(files, names.safetensors, safetensors::read)?;
+            return Ok(weights);
+        }
+        if files.contains(&index) {
+            return shards::open(files, &index, safetensors::read);
+        }
+        Err(LoadError::MissingFile {
+            file: Cow::Owned(format!("{} (or {index})", names.safetensors)),
+            place: files.place(),
+        })
+    }
+
+    fn empty(described_by: String) -> Self {
+        Self { described_by, files: Vec::new(), tensors: HashMap::new() }
+    }
+
+    /// Adds the tensors of one more file. A name must be in one file only.
+    fn add(&mut self, files: &ModelFiles, name: &str, read: ReadTensors) -> Result<(), LoadError> {
+        let (file, mut reader) = DataFile::open(files, name)?;
+        let tensors = read(&file, &mut reader)?;
+        if self.tensors.len() + tensors.len() > MAX_TENSORS {
+            return Err(file.malformed(format!("more than {MAX_TENSORS} tensors")));
+        }
+        for (tensor, stored) in tensors {
+            if let Some((earlier, _)) = self.tensors.get(&tensor) {
+                let problem = format!("is in {} too", self.files[*earlier].display_name());
+                return Err(file.field(&tensor, problem));
+            }
+            self.tensors.insert(tensor, (self.files.len(), stored));
+        }
+        self.files.push(file);
+        Ok(())
     }
 
     /// Whether there is a tensor of this name.
     pub fn contains(&self, name: &str) -> bool {
-        let _ = name;
-        false
+        self.tensors.contains_key(name)
     }
 
     /// The shape of a tensor.
     pub fn shape(&self, name: &str) -> Option<&[usize]> {
-        let _ = name;
-        None
+        self.tensors.get(name).map(|(_, stored)| stored.shape.as_slice())
     }
 
     /// A tensor of exactly this shape as f32 (f16 and bf16 are widened), row-major. The pages of the mapped file it
     /// was read from are let go.
+    ///
+    /// # Errors
+    /// When there is no such tensor, or it has another shape, or holds no floating-point numbers.
     pub fn f32(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, LoadError> {
-        let _ = (name, shape);
-        Ok(Vec::new())
+        let Some((file, stored)) = self.tensors.get(name) else {
+            return Err(LoadError::Field {
+                file: self.described_by.clone(),
+                field: name.to_owned(),
+                problem: "is missing".into(),
+            });
+        };
+        let file = &self.files[*file];
+        if stored.shape != shape {
+            return Err(file.field(name, format!("has the shape {:?}, not {shape:?}", stored.shape)));
+        }
+        stored.read_f32(name, file)
     }
 }
+
+/// Reads what tensors a file has, with everything about them checked against the file's size.
+type ReadTensors = fn(&DataFile, &mut data_file::Reader) -> Result<Vec<(String, Stored)>, LoadError>;

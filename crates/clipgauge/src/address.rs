@@ -1,8 +1,16 @@
-//! What an image cell means: a path, a URL, a data URI.
+//! What an image cell means: a path, a URL, a data URI. Only the text is looked at; whether anything is there shows
+//! when it is fetched. URLs are read as browsers read them (the WHATWG URL standard).
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 
-use crate::row::RowError;
+use url::Url;
+
+use crate::row::{RowError, RowErrorKind};
+use crate::source::SourceKind;
+
+/// The longest part of an address that is shown to a person, in characters.
+const MAX_SHOWN: usize = 200;
 
 /// Where an image is.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -11,14 +19,186 @@ pub enum Address {
     /// A file of this machine.
     File(PathBuf),
     /// `http://` or `https://`.
-    Http(url::Url),
+    Http(Url),
     /// A `data:` URI, whole.
     Data(String),
 }
 
 impl Address {
     /// Reads an image cell; relative paths start at `base`.
+    ///
+    /// Blanks around a URL are dropped; a path is taken as it stands. A cell without anything but blanks is
+    /// [`RowErrorKind::NoImage`], one that cannot be used is [`RowErrorKind::BadAddress`].
+    ///
+    /// ```
+    /// use clipgauge::address::Address;
+    ///
+    /// let address = Address::parse("cats/1.jpg", "/data".as_ref())?;
+    /// assert_eq!(address, Address::File("/data/cats/1.jpg".into()));
+    /// # Ok::<(), clipgauge::row::RowError>(())
+    /// ```
     pub fn parse(cell: &str, base: &Path) -> Result<Self, RowError> {
-        Ok(Self::File(base.join(cell)))
+        let trimmed = cell.trim();
+        if trimmed.is_empty() {
+            return Err(RowError::new(RowErrorKind::NoImage, "the image cell is empty"));
+        }
+        let Some(scheme) = scheme(trimmed) else {
+            return path(base.join(cell));
+        };
+        match SourceKind::of_scheme(&scheme) {
+            Some(SourceKind::File) => path(file_url(trimmed)?),
+            Some(SourceKind::Http) => Ok(Self::Http(url(trimmed)?)),
+            Some(SourceKind::Inline) => Ok(Self::Data(trimmed.to_owned())),
+            None => Err(bad_address(format!(
+                "`{scheme}:` addresses are not supported: an image is a path or a {} address (a file whose name starts \
+                 like this is `./{scheme}:…`)",
+                supported(),
+            ))),
+        }
+    }
+
+    /// The kind of source that has what this address names.
+    pub fn kind(&self) -> SourceKind {
+        match self {
+            Self::File(_) => SourceKind::File,
+            Self::Http(_) => SourceKind::Http,
+            Self::Data(_) => SourceKind::Inline,
+        }
+    }
+}
+
+/// For a person: long ones are cut, passwords and queries of URLs are left out.
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = match self {
+            Self::File(path) => path.display().to_string(),
+            Self::Http(url) => format!("{}{}", url.origin().ascii_serialization(), url.path()),
+            Self::Data(uri) => format!("{},", uri.split_once(',').map_or(uri.as_str(), |(head, _)| head)),
+        };
+        match text.char_indices().nth(MAX_SHOWN) {
+            Some((end, _)) => write!(f, "{}…", &text[..end]),
+            None => f.write_str(&text),
+        }
+    }
+}
+
+/// The scheme before the first colon, in lower case. A single letter is a Windows drive (`C:\cats`), and a colon after
+/// anything that no scheme may have is part of a path (`cats/1:2.jpg`).
+fn scheme(cell: &str) -> Option<String> {
+    let (scheme, _) = cell.split_once(':')?;
+    let of_a_scheme = |byte: u8| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte);
+    let is_scheme = scheme.len() > 1
+        && scheme.starts_with(|first: char| first.is_ascii_alphabetic())
+        && scheme.bytes().all(of_a_scheme);
+    is_scheme.then(|| scheme.to_ascii_lowercase())
+}
+
+fn path(path: PathBuf) -> Result<Address, RowError> {
+    if path.as_os_str().as_encoded_bytes().contains(&0) {
+        return Err(bad_address("the path has a NUL character in it".to_owned()));
+    }
+    Ok(Address::File(path))
+}
+
+fn file_url(text: &str) -> Result<PathBuf, RowError> {
+    let url = url(text)?;
+    // The parser has turned `localhost` into no host already.
+    if let Some(host) = url.host_str() {
+        return Err(bad_address(format!(
+            "the file URL names the host `{host}`: only files of this machine can be read"
+        )));
+    }
+    url.to_file_path().map_err(|()| bad_address("the file URL has no path that this system could have".to_owned()))
+}
+
+fn url(text: &str) -> Result<Url, RowError> {
+    Url::parse(text).map_err(|error| bad_address(format!("the URL is not valid: {error}")))
+}
+
+fn bad_address(message: String) -> RowError {
+    RowError::new(RowErrorKind::BadAddress, message)
+}
+
+/// Every scheme there is, as a list for a person: "`file:`, `http:` or `data:`".
+fn supported() -> String {
+    let schemes: Vec<String> =
+        SourceKind::ALL.iter().flat_map(|kind| kind.schemes()).map(|scheme| format!("`{scheme}:`")).collect();
+    match schemes.split_last() {
+        Some((last, others)) if !others.is_empty() => format!("{} or {last}", others.join(", ")),
+        _ => schemes.concat(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(path: &str) -> Result<Address, (RowErrorKind, &'static str)> {
+        Ok(Address::File(path.into()))
+    }
+
+    fn http(url: &str) -> Result<Address, (RowErrorKind, &'static str)> {
+        Ok(Address::Http(Url::parse(url).unwrap()))
+    }
+
+    fn bad(part_of_the_message: &'static str) -> Result<Address, (RowErrorKind, &'static str)> {
+        Err((RowErrorKind::BadAddress, part_of_the_message))
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn cells() {
+        let cases = [
+            ("relative path", "cats/1.jpg", file("/base/cats/1.jpg")),
+            ("absolute path", "/cats/1.jpg", file("/cats/1.jpg")),
+            ("path with blanks around it", " 1.jpg ", file("/base/ 1.jpg ")),
+            ("path with a colon", "cats/1:2.jpg", file("/base/cats/1:2.jpg")),
+            ("path that starts with a time", "12:30.jpg", file("/base/12:30.jpg")),
+            ("Windows drive", r"C:\cats\1.jpg", file(r"/base/C:\cats\1.jpg")),
+            ("Unicode path", "猫/1.jpg", file("/base/猫/1.jpg")),
+            ("percent in a path", "50%20.jpg", file("/base/50%20.jpg")),
+            ("file URL", "file:///cats/a%20b.jpg", file("/cats/a b.jpg")),
+            ("file URL with localhost", "file://localhost/1.jpg", file("/1.jpg")),
+            ("file URL in capitals", "FILE:///1.jpg", file("/1.jpg")),
+            ("file URL of another host", "file://server/1.jpg", bad("the host `server`")),
+            ("file URL with NUL", "file:///a%00b", bad("NUL")),
+            ("path with NUL", "a\0b", bad("NUL")),
+            ("http", "http://example.com/1.jpg", http("http://example.com/1.jpg")),
+            ("https in capitals", "HTTPS://example.com/1.jpg", http("https://example.com/1.jpg")),
+            ("blanks around a URL", " \thttp://example.com/1.jpg\n", http("http://example.com/1.jpg")),
+            ("blank in a URL", "http://example.com/a b.jpg", http("http://example.com/a%20b.jpg")),
+            ("Unicode URL", "http://bücher.example/猫", http("http://xn--bcher-kva.example/%E7%8C%AB")),
+            ("no host", "http://", bad("empty host")),
+            ("no port", "http://example.com:99999/", bad("invalid port number")),
+            ("data", "data:image/png;base64,QQ==", Ok(Address::Data("data:image/png;base64,QQ==".into()))),
+            ("other scheme", "ftp://user:secret@example.com/1.jpg", bad("`ftp:` addresses are not supported")),
+            ("what is supported", "s3://bucket/1.jpg", bad("`file:`, `http:`, `https:` or `data:` address")),
+            ("scheme without slashes", "javascript:alert(1)", bad("`./javascript:…`")),
+            ("empty", "", Err((RowErrorKind::NoImage, "empty"))),
+            ("blank", " \t ", Err((RowErrorKind::NoImage, "empty"))),
+        ];
+        for (name, cell, expected) in cases {
+            match (Address::parse(cell, Path::new("/base")), expected) {
+                (Ok(address), Ok(expected)) => assert_eq!(address, expected, "{name}"),
+                (Err(error), Err((kind, part))) => {
+                    assert_eq!(error.kind, kind, "{name}");
+                    assert!(error.message.contains(part), "{name}: {}", error.message);
+                }
+                (address, expected) => panic!("{name}: {address:?} instead of {expected:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_shown_is_short_and_keeps_secrets() {
+        let long = format!("/{}", "x".repeat(10_000));
+        let cases = [
+            ("http://user:secret@example.com:81/a?token=secret", "http://example.com:81/a"),
+            ("data:image/png;base64,QUJD", "data:image/png;base64,"),
+            (&long, &format!("/{}…", "x".repeat(MAX_SHOWN - 1))),
+        ];
+        for (cell, shown) in cases {
+            assert_eq!(Address::parse(cell, Path::new("/")).unwrap().to_string(), shown);
+        }
     }
 }

@@ -5,6 +5,7 @@
 pub mod address;
 pub mod atomic;
 pub mod cancel;
+mod client;
 pub mod errors_file;
 pub mod hub;
 pub mod options;

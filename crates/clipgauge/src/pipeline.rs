@@ -1,100 +1,97 @@
-//! The whole way of a table: rows, two lanes, an ordered join.
+//! The whole way of a table: rows are read, images fetched, batches scored, rows joined in their order and written.
+//!
+//! ```text
+//! read rows ─▶ fetch ─▶ score (decode ─▶ preprocess ─▶ encode │ tokenize ─▶ encode ─▶ compare) ─▶ join ─▶ write
+//!  a thread    tasks    a thread per core, see `scorer.rs`                                        the caller's thread
+//! ```
+//!
+//! What is under way is bounded in bytes: rows between reading and writing, and images between fetching and scoring.
 
-use std::io::{self, BufWriter, Write};
+use std::sync::Arc;
 
-use crate::atomic::{AtomicError, AtomicFile};
+use clipgauge_core::family;
+
+use crate::atomic::AtomicFile;
 use crate::cancel::Cancel;
 use crate::errors_file::{self, ErrorsFile};
-use crate::options::{Input, OptionsError, Output, ScoreOptions};
+use crate::hub::{self, HubOptions};
+use crate::options::ScoreOptions;
 use crate::progress::Progress;
-use crate::row::{RowError, RowErrorKind};
+use crate::scorer::Scorer;
+use crate::source::Sources;
 use crate::stats::{Outcome, Stats, Summary};
-use crate::table::{self, Cell, TableError};
+use crate::table;
 
-/// Why a table cannot be scored.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum ScoreTableError {
-    /// The options do not go together.
-    #[error(transparent)]
-    Options(#[from] OptionsError),
-    /// The table cannot be read or written.
-    #[error(transparent)]
-    Table(#[from] TableError),
-    /// The output or the list of errors cannot be put in its place.
-    #[error(transparent)]
-    File(#[from] AtomicError),
-}
+mod error;
+mod fetching;
+mod join;
+mod output;
+mod scoring;
+mod stop;
 
-impl ScoreTableError {
-    /// Whether the command line is wrong rather than the world.
-    pub fn is_usage(&self) -> bool {
-        match self {
-            Self::Options(_) => true,
-            Self::Table(error) => error.is_usage(),
-            Self::File(error) => error.is_usage(),
-        }
-    }
+pub use error::ScoreTableError;
+use fetching::Fetching;
+use join::{Finished, Join};
+use output::OutputFile;
+use scoring::Scoring;
+use stop::Stop;
 
-    /// Whether the reader of the output has gone away, which is no failure of anybody's.
-    pub fn is_closed_pipe(&self) -> bool {
-        matches!(self, Self::Table(error) if error.is_closed_pipe())
-    }
-}
-
-/// Reads a table, scores its rows and writes it with the scores.
+/// Scores a table.
 ///
-/// # Errors
-///
-/// What makes every row impossible. A row that fails is part of the [`Summary`].
+/// Rows that fail are counted, listed and left without a score; they are not errors. A run that is cancelled keeps its
+/// finished rows beside the output and says so in the summary.
 pub fn score_table(
     options: &ScoreOptions,
     progress: &dyn Progress,
     cancel: &Cancel,
 ) -> Result<Summary, ScoreTableError> {
+    // All that can fail is tried before the long part: first what costs nothing, last what may be downloaded.
     options.check()?;
-    let table::OpenTable { mut reader, layout } = table::open(options)?;
-    let mut file = match (&options.output, &options.input) {
-        (Output::File(path), _) | (Output::InPlace, Input::File(path)) => Some(AtomicFile::create(path)?),
-        (Output::Stdout | Output::InPlace, _) => None,
-    };
-    let out: Box<dyn Write + Send> = match &mut file {
-        Some(file) => Box::new(file),
-        None => Box::new(BufWriter::new(io::stdout())),
-    };
-    let mut errors = ErrorsFile::new(errors_file::path(options))?;
+    let stats = Arc::new(Stats::new());
+    let table = table::open(options)?;
+    let mut output = OutputFile::open(options)?;
+    let errors = ErrorsFile::new(errors_file::path(options))?;
     options.summary.as_deref().map_or(Ok(()), AtomicFile::check)?;
-    let stats = Stats::new();
-    let mut writer = layout.writer(out)?;
-    while !cancel.is_requested() {
-        let Some(row) = reader.read()? else { break };
-        let error = row.error.unwrap_or_else(|| RowError::new(RowErrorKind::Unsupported, "no encoder yet"));
-        stats.failed(error.kind);
-        if row.record.is_ragged() {
-            stats.ragged_row();
-        }
-        errors.add(row.number, row.image.as_deref(), &error)?;
-        let cells = [Cell::Score(None), Cell::ErrorKind(Some(error.kind))];
-        writer.write(row.record, &cells[..1 + usize::from(options.error_column.is_some())])?;
-        progress.input(reader.position());
-        progress.rows(stats.rows(), stats.failures());
-    }
-    let mut outcome = Outcome { interrupted: cancel.is_requested(), ..Outcome::default() };
-    if outcome.interrupted {
-        progress.message("ending; the rows under way are dropped, the finished ones are kept");
-        writer.flush()?;
-        drop(writer);
-        outcome.partial = file.map(AtomicFile::keep_partial).transpose()?;
-        outcome.errors = errors.keep_partial()?;
+    let sources = Sources::new(options.fetch.clone())?;
+    let (scorer, revision) = load_scorer(options, progress, cancel)?;
+
+    let stop = Stop::new(cancel);
+    let writer = table.layout.writer(Box::new(&mut output))?;
+    let mut join = Join::new(writer, errors, &stats, progress, options.error_column.is_some());
+    let mut fetching = Fetching::start(table.reader, options.input.base(), sources, join.inbox(), &stats, &stop)?;
+    let scoring = Scoring::start(&scorer, options.threads, fetching.images(), join.inbox(), &stats, &stop)?;
+    join.run(scoring.count(), &stop);
+    let read = fetching.end();
+    scoring.end();
+
+    let Finished { errors, interrupted } = match join.finish(read, &stop) {
+        Ok(finished) => finished,
+        Err(error) => return Err(error.with_partial(output.keep_partial().ok().flatten())),
+    };
+    let partial = if interrupted {
+        output.keep_partial()?
     } else {
-        writer.finish()?;
-        drop(writer);
-        file.map(AtomicFile::commit).transpose()?;
-        outcome.errors = errors.commit()?;
-    }
-    let summary = stats.summary(options, outcome);
+        output.commit()?;
+        None
+    };
+    let summary = stats.summary(options, Outcome { revision, interrupted, partial, errors });
     if let Some(path) = &options.summary {
         summary.write_to(path)?;
     }
     Ok(summary)
+}
+
+/// Finds the model, loads it and puts it together with the metric. Gives the model's commit, too, if it has one.
+fn load_scorer(
+    options: &ScoreOptions,
+    progress: &dyn Progress,
+    cancel: &Cancel,
+) -> Result<(Scorer, Option<String>), ScoreTableError> {
+    let model = hub::resolve(&options.model, &HubOptions::from_env(), progress, cancel)?;
+    let load = |source| ScoreTableError::Load { model: options.model.clone(), source };
+    let encoder = family::load(&model.files).map_err(load)?;
+    let metric = options.metric.comparer(encoder.spec())?;
+    let scorer =
+        Scorer::new(encoder, metric).with_decode_options(options.decode.clone()).with_batch_size(options.batch_size);
+    Ok((scorer, model.revision))
 }

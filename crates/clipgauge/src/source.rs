@@ -1,9 +1,104 @@
-//! From an address to bytes, over every kind of source.
+//! From an address to bytes, over every kind of source. Each kind is a file below this one; what they share is the
+//! limit of fetches under way.
 
+pub mod file;
+pub mod http;
+pub mod inline;
+
+use std::future::Future;
+use std::ops::Deref;
+use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
 use crate::address::Address;
-use crate::row::RowError;
+use crate::row::{RowError, RowErrorKind};
+use file::FileSource;
+use http::HttpSource;
+use inline::InlineSource;
+
+macro_rules! source_kinds {
+    ($($(#[doc = $doc:literal])* $variant:ident = $name:literal, $schemes:expr;)*) => {
+        /// The kinds of sources that images come from.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        #[non_exhaustive]
+        pub enum SourceKind {
+            $($(#[doc = $doc])* $variant,)*
+        }
+
+        impl SourceKind {
+            /// Every kind.
+            pub const ALL: &[Self] = &[$(Self::$variant),*];
+
+            /// The name in summaries and documents.
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name),* }
+            }
+
+            /// The schemes of its addresses, in lower case.
+            pub fn schemes(self) -> &'static [&'static str] {
+                match self { $(Self::$variant => &$schemes),* }
+            }
+        }
+    };
+}
+
+source_kinds! {
+    /// Files of this machine: paths and `file:` URLs.
+    File = "file", ["file"];
+    /// Web servers.
+    Http = "http", ["http", "https"];
+    /// The bytes are in the cell itself.
+    Inline = "inline", ["data"];
+}
+
+impl SourceKind {
+    /// The kind that a scheme (in lower case, without the colon) belongs to.
+    pub fn of_scheme(scheme: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|kind| kind.schemes().contains(&scheme))
+    }
+}
+
+/// A kind of place that images come from.
+pub trait Source {
+    /// What names an image of this source.
+    type Place: ?Sized;
+
+    /// The bytes of the image at `place`. What goes wrong is the row's error.
+    fn fetch(&self, place: &Self::Place) -> impl Future<Output = Result<ImageBytes, RowError>> + Send;
+}
+
+/// The bytes of a picture file, as fetched.
+///
+/// They hold the turn with which they were fetched until [`ImageBytes::release`], so that no more images are in memory
+/// than fetches are allowed, however slowly they are taken.
+#[derive(Debug)]
+pub struct ImageBytes {
+    bytes: Vec<u8>,
+    turn: Option<OwnedSemaphorePermit>,
+}
+
+impl ImageBytes {
+    /// Bytes that were fetched with this turn; `None` for bytes that needed none.
+    pub fn new(bytes: Vec<u8>, turn: Option<OwnedSemaphorePermit>) -> Self {
+        Self { bytes, turn }
+    }
+
+    /// The bytes alone. The turn goes to the next fetch.
+    pub fn release(self) -> Vec<u8> {
+        drop(self.turn);
+        self.bytes
+    }
+}
+
+impl Deref for ImageBytes {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
 
 /// Limits and manners of fetching.
 #[derive(Debug, Clone)]
@@ -12,12 +107,15 @@ pub struct FetchOptions {
     pub concurrency: usize,
     /// The most requests under way at once to one host.
     pub per_host: usize,
-    /// The longest a whole fetch may take, retries included.
+    /// The longest a whole fetch may take, retries and the waits between them included. Waiting for its turn is not.
     pub timeout: Duration,
     /// The longest a connection may take to be made.
     pub connect_timeout: Duration,
     /// How often a fetch that failed for a transient reason is tried again.
     pub retries: u32,
+    /// The longest wait before the first retry. It doubles with each one, and the wait itself is drawn at random from
+    /// nothing up to it, so that many fetches do not come back at the same moment.
+    pub retry_delay: Duration,
     /// The most bytes a picture may have.
     pub max_bytes: u64,
     /// Header lines sent with every request.
@@ -34,6 +132,7 @@ impl Default for FetchOptions {
             timeout: Duration::from_secs(30),
             connect_timeout: Duration::from_secs(10),
             retries: 3,
+            retry_delay: Duration::from_millis(500),
             max_bytes: 50_000_000,
             headers: Vec::new(),
             user_agent: None,
@@ -43,20 +142,46 @@ impl Default for FetchOptions {
 
 /// Every source of images, with the connections and limits they share.
 #[derive(Debug)]
-pub struct Sources;
+pub struct Sources {
+    file: FileSource,
+    http: HttpSource,
+    inline: InlineSource,
+}
 
 impl Sources {
     /// Sets up the sources. Fails when an option cannot be used (a header that is none, say).
     pub fn new(options: FetchOptions) -> Result<Self, SourceError> {
-        let _ = options;
-        Ok(Self)
+        for (option, limit) in [("concurrency", options.concurrency), ("per_host", options.per_host)] {
+            if limit == 0 {
+                return Err(SourceError::NothingAllowed { option });
+            }
+        }
+        let turns = Arc::new(Semaphore::new(options.concurrency.min(Semaphore::MAX_PERMITS)));
+        Ok(Self {
+            file: FileSource::new(options.max_bytes, Arc::clone(&turns)),
+            inline: InlineSource::new(options.max_bytes),
+            http: HttpSource::new(options, turns)?,
+        })
     }
 
-    /// The bytes at an address.
-    pub async fn fetch(&self, address: &Address) -> Result<Vec<u8>, RowError> {
-        let _ = address;
-        Ok(Vec::new())
+    /// The bytes at an address. Must be called within a Tokio runtime.
+    pub async fn fetch(&self, address: &Address) -> Result<ImageBytes, RowError> {
+        match address {
+            Address::File(path) => self.file.fetch(path).await,
+            Address::Http(url) => self.http.fetch(url).await,
+            Address::Data(uri) => self.inline.fetch(uri).await,
+        }
     }
+}
+
+/// The error of an image that has, or says it has, more bytes than allowed.
+fn too_large(size: u64, limit: u64) -> RowError {
+    RowError::new(RowErrorKind::TooLarge, format!("the image has {size} bytes, more than the {limit} that are allowed"))
+}
+
+/// The error of an image that turns out to have more bytes than allowed, nobody knows how many.
+fn endless(limit: u64) -> RowError {
+    RowError::new(RowErrorKind::TooLarge, format!("the image has more than the {limit} bytes that are allowed"))
 }
 
 /// Options that no fetch can be made with.
@@ -66,4 +191,16 @@ pub enum SourceError {
     /// The HTTP client cannot be made.
     #[error("the HTTP client cannot be set up")]
     Client(#[source] reqwest::Error),
+    /// A limit of nothing.
+    #[error("`{option}` is 0, so that nothing could ever be fetched")]
+    NothingAllowed {
+        /// The field of [`FetchOptions`].
+        option: &'static str,
+    },
+    /// A header line that HTTP does not allow. Its value is not repeated: it may be a secret.
+    #[error("the header `{name}` has a name or a value that HTTP does not allow")]
+    Header {
+        /// The header's name.
+        name: String,
+    },
 }

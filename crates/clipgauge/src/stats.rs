@@ -115,6 +115,14 @@ impl Stats {
         add(&self.nanoseconds[stage as usize], u64::try_from(time.as_nanos()).unwrap_or(u64::MAX));
     }
 
+    /// Does a stage's work and counts its time.
+    pub fn time<R>(&self, stage: Stage, work: impl FnOnce() -> R) -> R {
+        let start = Instant::now();
+        let result = work();
+        self.stage(stage, start.elapsed());
+        result
+    }
+
     /// How many rows are done.
     pub fn rows(&self) -> u64 {
         self.scored.load(Ordering::Relaxed) + self.failures()

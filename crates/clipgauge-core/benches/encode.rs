@@ -1,0 +1,54 @@
+//! What the encoder costs: a model of ViT-B/32's shape with random weights, on one core.
+//!
+//! `make bench` makes the model; GFLOP/s are those of the linear layers and of attention, counted once each.
+
+use std::path::Path;
+use std::sync::LazyLock;
+
+use clipgauge_core::backend::cpu::Cpu;
+use clipgauge_core::backend::{Backend, Rows};
+use clipgauge_core::encoder::Encoder;
+use clipgauge_core::family;
+use clipgauge_core::model_files::ModelFiles;
+use clipgauge_core::pixels::PixelBatch;
+use clipgauge_core::tokenize::TokenBatch;
+use divan::Bencher;
+use divan::counter::ItemsCount;
+
+static MODEL: LazyLock<Box<dyn Encoder>> = LazyLock::new(|| {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/bench/vit-b-32");
+    family::load(&ModelFiles::Folder(folder)).expect("`make bench` makes target/bench/vit-b-32 first")
+});
+
+fn main() {
+    println!("matrix kernel: {}", Cpu.kernel_name());
+    LazyLock::force(&MODEL);
+    divan::main();
+}
+
+/// Items are images: 8.7 GFLOP each.
+#[divan::bench(args = [1, 4, 16, 32], sample_count = 10)]
+fn images(bencher: Bencher<'_, '_>, count: usize) {
+    let values = (0..count * 3 * 224 * 224).map(|index| (index % 255) as f32 / 127.5 - 1.0).collect();
+    let batch = PixelBatch::Pictures { values, height: 224, width: 224 };
+    bencher.counter(ItemsCount::new(count)).bench(|| MODEL.encode_images(&batch).expect("the model takes 224×224"));
+}
+
+/// Items are texts of 18 tokens: 1.4 GFLOP each.
+#[divan::bench(args = [1, 4, 16, 32], sample_count = 10)]
+fn texts(bencher: Bencher<'_, '_>, count: usize) {
+    let ids: Vec<u32> = [49_406].into_iter().chain(1000..1016).chain([49_407]).collect();
+    let batch: TokenBatch = std::iter::repeat_n(ids.as_slice(), count).collect();
+    bencher.counter(ItemsCount::new(count)).bench(|| MODEL.encode_texts(&batch).expect("the model takes these ids"));
+}
+
+/// Items are multiply-adds of a linear layer of 768 to 3072, by rows: what the matrix kernel reaches at most.
+#[divan::bench(args = [1, 16, 256, 1024], sample_count = 20)]
+fn linear(bencher: Bencher<'_, '_>, rows: usize) {
+    let layer = Cpu.prepare_linear(vec![0.01; 768 * 3072], None, 768);
+    let input = Rows::from_values(vec![0.5; rows * 768], 768);
+    let mut output = Rows::new(3072);
+    bencher
+        .counter(ItemsCount::new(rows * 768 * 3072))
+        .bench_local(|| Cpu.run(|| Cpu.linear(&input, &layer, &mut output)));
+}

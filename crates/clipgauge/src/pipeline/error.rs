@@ -1,0 +1,92 @@
+//! Why a table cannot be scored.
+
+use std::path::PathBuf;
+
+use clipgauge_core::error::LoadError;
+use clipgauge_core::metric::MetricError;
+
+use crate::atomic::AtomicError;
+use crate::hub::HubError;
+use crate::options::OptionsError;
+use crate::scorer::ScoreError;
+use crate::source::SourceError;
+use crate::table::TableError;
+
+/// Why a run over a table could not begin, or could not go on.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ScoreTableError {
+    /// The options do not go together.
+    #[error(transparent)]
+    Options(#[from] OptionsError),
+    /// The table cannot be read or written.
+    #[error(transparent)]
+    Table(#[from] TableError),
+    /// A file cannot be put in its place.
+    #[error(transparent)]
+    File(#[from] AtomicError),
+    /// Images cannot be fetched with these options.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// The model cannot be found or fetched.
+    #[error(transparent)]
+    Hub(#[from] HubError),
+    /// The model was found but cannot be used.
+    #[error("the model `{model}` cannot be used")]
+    Load {
+        /// The model's name.
+        model: String,
+        /// What is wrong with it.
+        #[source]
+        source: LoadError,
+    },
+    /// The model has no parameters for the metric.
+    #[error(transparent)]
+    Metric(#[from] MetricError),
+    /// The model takes nothing of what it is given.
+    #[error(transparent)]
+    Score(#[from] ScoreError),
+    /// The system gives no more threads.
+    #[error("no thread can be started")]
+    Threads(#[source] std::io::Error),
+    /// The run failed on its way; the rows that were finished are kept.
+    #[error("the run stopped; the rows finished before are in {}", partial.display())]
+    Stopped {
+        /// Where the finished rows are.
+        partial: PathBuf,
+        /// Why it stopped.
+        #[source]
+        source: Box<Self>,
+    },
+}
+
+impl ScoreTableError {
+    /// The same error, with the place of the rows that were finished before it.
+    pub(super) fn with_partial(self, partial: Option<PathBuf>) -> Self {
+        match partial {
+            Some(partial) => Self::Stopped { partial, source: Box::new(self) },
+            None => self,
+        }
+    }
+
+    /// Whether another command line would mend it.
+    pub fn is_usage(&self) -> bool {
+        match self {
+            Self::Table(error) => error.is_usage(),
+            Self::File(error) => error.is_usage(),
+            Self::Options(_) | Self::Metric(_) => true,
+            Self::Source(SourceError::Header { .. } | SourceError::NothingAllowed { .. }) => true,
+            Self::Stopped { source, .. } => source.is_usage(),
+            _ => false,
+        }
+    }
+
+    /// Whether the reader of the output has gone away, which is no failure of anybody's.
+    pub fn is_closed_pipe(&self) -> bool {
+        match self {
+            Self::Table(error) => error.is_closed_pipe(),
+            Self::Stopped { source, .. } => source.is_closed_pipe(),
+            _ => false,
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! The first part of the way: a thread reads rows and sets a task to fetch each row's image.
+//!
+//! Rows are admitted against a budget of bytes that they hold until they are written, so that reading runs no further
+//! ahead than that. Fetched images wait for the scorers against a budget of their own; a fetch that waits for room keeps
+//! its turn, so that no more images are in memory than the budget and the fetches under way allow.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::thread::{self, JoinHandle};
+use std::time::Instant;
+
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::ScoreTableError;
+use super::join::{Message, Outcome, Ticket};
+use super::stop::Stop;
+use crate::address::Address;
+use crate::row::{Row, RowError, RowErrorKind};
+use crate::source::Sources;
+use crate::stats::{Stage, Stats};
+use crate::table::{ReadTable, TableError};
+
+/// The memory that rows between reading and writing may take, in KiB.
+const ROWS_BUDGET: usize = 64 << 10;
+
+/// The least that a row counts for, in KiB: what its task takes, whatever the row's size.
+const ROW_COST: usize = 4;
+
+/// The memory that fetched images may take until they are scored, in KiB.
+const IMAGES_BUDGET: usize = 128 << 10;
+
+/// Threads that drive the fetches. They wait nearly all the time; one keeps up with thousands of fetches a second.
+const FETCH_THREADS: usize = 2;
+
+/// A row whose image is here.
+pub(super) struct Fetched {
+    pub(super) row: Row,
+    pub(super) ticket: Ticket,
+    pub(super) image: Vec<u8>,
+    /// What the image takes of the budget.
+    _room: OwnedSemaphorePermit,
+}
+
+/// Reading and fetching under way.
+pub(super) struct Fetching {
+    reader: JoinHandle<Result<(), TableError>>,
+    images: Option<Receiver<Fetched>>,
+    rows_budget: Arc<Semaphore>,
+    runtime: Runtime,
+    stop: Stop,
+}
+
+impl Fetching {
+    /// Begins to read and to fetch. What fails here goes to `outcomes` at once.
+    pub(super) fn start(
+        table: Box<dyn ReadTable>,
+        base: &Path,
+        sources: Sources,
+        outcomes: Sender<Message>,
+        stats: &Arc<Stats>,
+        stop: &Stop,
+    ) -> Result<Self, ScoreTableError> {
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(FETCH_THREADS)
+            .thread_name("clipgauge-fetch")
+            .enable_all()
+            .build()
+            .map_err(ScoreTableError::Threads)?;
+        let (images, received) = mpsc::channel();
+        let rows_budget = Arc::new(Semaphore::new(ROWS_BUDGET));
+        let fetcher = Fetcher {
+            sources: Arc::new(sources),
+            rows_budget: Arc::clone(&rows_budget),
+            images_budget: Arc::new(Semaphore::new(IMAGES_BUDGET)),
+            images,
+            outcomes,
+            stats: Arc::clone(stats),
+        };
+        let (base, handle, until) = (base.to_owned(), runtime.handle().clone(), stop.clone());
+        let reader = thread::Builder::new()
+            .name("clipgauge-read".to_owned())
+            .spawn(move || fetcher.read_all(table, &base, &handle, &until))
+            .map_err(ScoreTableError::Threads)?;
+        Ok(Self { reader, images: Some(received), rows_budget, runtime, stop: stop.clone() })
+    }
+
+    /// The rows whose images are here, in the order in which they arrived.
+    pub(super) fn images(&mut self) -> Receiver<Fetched> {
+        self.images.take().expect("asked for once")
+    }
+
+    /// Ends what is still under way, and says how reading went.
+    pub(super) fn end(self) -> Result<(), TableError> {
+        self.rows_budget.close();
+        // A file system that hangs must not keep the run from ending.
+        self.runtime.shutdown_background();
+        if self.stop.is_requested() && !self.reader.is_finished() {
+            // It may be waiting for input that never comes. It holds nothing that anybody else needs.
+            return Ok(());
+        }
+        self.reader.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    }
+}
+
+/// What the reading thread and its tasks share.
+#[derive(Clone)]
+struct Fetcher {
+    sources: Arc<Sources>,
+    rows_budget: Arc<Semaphore>,
+    images_budget: Arc<Semaphore>,
+    images: Sender<Fetched>,
+    outcomes: Sender<Message>,
+    stats: Arc<Stats>,
+}
+
+impl Fetcher {
+    fn read_all(
+        self,
+        mut table: Box<dyn ReadTable>,
+        base: &Path,
+        runtime: &tokio::runtime::Handle,
+        stop: &Stop,
+    ) -> Result<(), TableError> {
+        let mut index = 0;
+        while !stop.is_requested() {
+            let Some(mut row) = self.stats.time(Stage::Read, || table.read())? else { break };
+            let cost = kib(row.size()).max(ROW_COST).min(ROWS_BUDGET);
+            let Ok(admitted) = runtime.block_on(acquire(&self.rows_budget, cost)) else { break };
+            let ticket = Ticket::new(index, table.position(), admitted);
+            index += 1;
+            match address(&mut row, base) {
+                Ok(address) => drop(runtime.spawn(self.clone().fetch(row, address, ticket))),
+                Err(error) => self.report(Outcome::failed(row, ticket, error)),
+            }
+        }
+        Ok(())
+    }
+
+    async fn fetch(self, row: Row, address: Address, ticket: Ticket) {
+        let start = Instant::now();
+        let fetched = self.sources.fetch(&address).await;
+        self.stats.stage(Stage::Fetch, start.elapsed());
+        match fetched {
+            Ok(fetched) => {
+                let cost = kib(fetched.len()).min(IMAGES_BUDGET);
+                // Closed only when the run is over.
+                let Ok(room) = acquire(&self.images_budget, cost).await else { return };
+                let image = fetched.release();
+                // Nobody receives any more when the run is over.
+                let _ = self.images.send(Fetched { row, ticket, image, _room: room });
+            }
+            Err(error) => self.report(Outcome::failed(row, ticket, error)),
+        }
+    }
+
+    fn report(&self, outcome: Outcome) {
+        // Nobody receives any more when the run is over.
+        let _ = self.outcomes.send(Message::Outcome(outcome));
+    }
+}
+
+/// Where a row's image is, or why the row cannot be scored, which is known without fetching anything.
+fn address(row: &mut Row, base: &Path) -> Result<Address, RowError> {
+    if let Some(error) = row.error.take() {
+        return Err(error);
+    }
+    let Some(image) = row.image.as_deref().filter(|image| !image.trim().is_empty()) else {
+        return Err(RowError::new(RowErrorKind::NoImage, "the row names no image"));
+    };
+    if row.caption.is_none() {
+        return Err(RowError::new(RowErrorKind::NoCaption, "the row has no caption"));
+    }
+    Address::parse(image, base)
+}
+
+fn kib(bytes: usize) -> usize {
+    bytes.div_ceil(1024)
+}
+
+async fn acquire(budget: &Arc<Semaphore>, kib: usize) -> Result<OwnedSemaphorePermit, tokio::sync::AcquireError> {
+    let permits = u32::try_from(kib).expect("budgets are far below 4 TiB");
+    Arc::clone(budget).acquire_many_owned(permits).await
+}

@@ -1,0 +1,184 @@
+//! The end of the way: what became of each row, put back into the order of the table and written.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::mpsc::{self, Receiver, Sender};
+
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::ScoreTableError;
+use super::stop::Stop;
+use crate::errors_file::ErrorsFile;
+use crate::progress::Progress;
+use crate::row::{Row, RowError};
+use crate::scorer::ScoreError;
+use crate::stats::{Stage, Stats};
+use crate::table::{Cell, Position, TableError, WriteTable};
+
+/// A row's place in the table, and what it takes of the memory for rows.
+pub(super) struct Ticket {
+    index: u64,
+    position: Position,
+    _admitted: OwnedSemaphorePermit,
+}
+
+impl Ticket {
+    /// The ticket of the row `index` (from 0), read up to `position`.
+    pub(super) fn new(index: u64, position: Position, admitted: OwnedSemaphorePermit) -> Self {
+        Self { index, position, _admitted: admitted }
+    }
+}
+
+/// What became of a row.
+pub(super) struct Outcome {
+    pub(super) row: Row,
+    pub(super) ticket: Ticket,
+    pub(super) score: Result<f32, RowError>,
+    pub(super) is_truncated: bool,
+}
+
+impl Outcome {
+    /// A row that failed before it could be scored.
+    pub(super) fn failed(row: Row, ticket: Ticket, error: RowError) -> Self {
+        Self { row, ticket, score: Err(error), is_truncated: false }
+    }
+}
+
+/// What the other threads tell.
+pub(super) enum Message {
+    /// A row is done.
+    Outcome(Outcome),
+    /// Nothing can be scored.
+    Broken(ScoreError),
+    /// A scoring thread has ended.
+    ScorerGone {
+        /// Whether by a panic; its rows are then lost and the run with them.
+        panicked: bool,
+    },
+}
+
+/// How a run ended.
+pub(super) struct Finished {
+    /// Whether before its last row, because that was asked for.
+    pub(super) interrupted: bool,
+    /// Where the failed rows are listed, if one failed.
+    pub(super) errors: Option<PathBuf>,
+}
+
+/// The ordered join.
+pub(super) struct Join<'a> {
+    writer: Box<dyn WriteTable + 'a>,
+    errors: ErrorsFile,
+    stats: &'a Stats,
+    progress: &'a dyn Progress,
+    has_error_column: bool,
+    inbox: Receiver<Message>,
+    sender: Option<Sender<Message>>,
+    waiting: BTreeMap<u64, Outcome>,
+    next: u64,
+    failure: Option<ScoreTableError>,
+}
+
+impl<'a> Join<'a> {
+    pub(super) fn new(
+        writer: Box<dyn WriteTable + 'a>,
+        errors: ErrorsFile,
+        stats: &'a Stats,
+        progress: &'a dyn Progress,
+        has_error_column: bool,
+    ) -> Self {
+        let (sender, inbox) = mpsc::channel();
+        let (waiting, next, failure) = (BTreeMap::new(), 0, None);
+        Self { writer, errors, stats, progress, has_error_column, inbox, sender: Some(sender), waiting, next, failure }
+    }
+
+    /// Where messages go.
+    pub(super) fn inbox(&self) -> Sender<Message> {
+        self.sender.clone().expect("before the run")
+    }
+
+    /// Writes rows in their order until all are written, or the run is to end and `scorers` threads have ended.
+    pub(super) fn run(&mut self, mut scorers: usize, stop: &Stop) {
+        // Own no sender, so that the inbox closes when the others are gone.
+        self.sender = None;
+        if let Err(error) = self.join(&mut scorers, stop) {
+            self.failure = Some(error);
+            stop.fail();
+        }
+    }
+
+    fn join(&mut self, scorers: &mut usize, stop: &Stop) -> Result<(), ScoreTableError> {
+        loop {
+            let message = match self.inbox.try_recv() {
+                Ok(message) => message,
+                Err(_) => {
+                    // Nothing to do for a moment: let readers of a pipe have what is there.
+                    self.writer.flush()?;
+                    let Ok(message) = self.inbox.recv() else { return Ok(()) };
+                    message
+                }
+            };
+            match message {
+                Message::Outcome(outcome) => {
+                    self.waiting.insert(outcome.ticket.index, outcome);
+                    self.write_ready()?;
+                }
+                Message::Broken(error) => return Err(error.into()),
+                Message::ScorerGone { panicked } => {
+                    *scorers -= 1;
+                    if panicked {
+                        // Its rows are lost. The panic goes on where the thread is joined.
+                        stop.fail();
+                    }
+                    if *scorers == 0 && stop.is_requested() {
+                        return Ok(());
+                    }
+                }
+            }
+        }
+    }
+
+    /// Writes the rows that come next and are here.
+    fn write_ready(&mut self) -> Result<(), ScoreTableError> {
+        while let Some(outcome) = self.waiting.remove(&self.next) {
+            self.next += 1;
+            let Outcome { row, ticket, score, is_truncated } = outcome;
+            if is_truncated {
+                self.stats.truncated_caption();
+            }
+            if row.record.is_ragged() {
+                self.stats.ragged_row();
+            }
+            match &score {
+                Ok(score) => self.stats.scored(*score),
+                Err(error) => {
+                    self.stats.failed(error.kind);
+                    self.errors.add(row.number, row.image.as_deref(), error)?;
+                }
+            }
+            let cells = [
+                Cell::Score(score.as_ref().ok().copied()),
+                Cell::ErrorKind(score.as_ref().err().map(|error| error.kind)),
+            ];
+            let cells = if self.has_error_column { &cells[..] } else { &cells[..1] };
+            self.stats.time(Stage::Write, || self.writer.write(row.record, cells))?;
+            self.progress.rows(self.stats.rows(), self.stats.failures());
+            self.progress.input(ticket.position);
+        }
+        Ok(())
+    }
+
+    /// Ends the table that was written, and puts the list of errors in its place; that of an interrupted run, beside it.
+    pub(super) fn finish(mut self, read: Result<(), TableError>, stop: &Stop) -> Result<Finished, ScoreTableError> {
+        if let Some(error) = self.failure.take() {
+            return Err(error);
+        }
+        if stop.is_cancelled() {
+            self.writer.flush()?;
+            return Ok(Finished { interrupted: true, errors: self.errors.keep_partial()? });
+        }
+        read?;
+        self.writer.finish()?;
+        Ok(Finished { interrupted: false, errors: self.errors.commit()? })
+    }
+}

@@ -1,0 +1,122 @@
+//! The middle of the way: one thread per core takes the rows whose images are here, as many as a batch has, and scores
+//! them.
+
+use std::num::NonZeroUsize;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use super::ScoreTableError;
+use super::fetching::Fetched;
+use super::join::{Message, Outcome};
+use super::stop::Stop;
+use crate::scorer::{Image, Pair, Scorer};
+use crate::stats::Stats;
+
+/// How long a thread waits for rows before it looks whether the run is to end.
+const PATIENCE: Duration = Duration::from_millis(50);
+
+/// The scoring threads.
+pub(super) struct Scoring {
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Scoring {
+    /// Starts the threads.
+    pub(super) fn start(
+        scorer: &Scorer,
+        threads: Option<NonZeroUsize>,
+        images: Receiver<Fetched>,
+        outcomes: Sender<Message>,
+        stats: &Arc<Stats>,
+        stop: &Stop,
+    ) -> Result<Self, ScoreTableError> {
+        let images = Arc::new(Mutex::new(images));
+        let count = threads.or_else(|| thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get);
+        let worker = Worker { scorer: scorer.clone(), images, outcomes, stats: Arc::clone(stats), stop: stop.clone() };
+        let thread = |index| {
+            let worker = worker.clone();
+            thread::Builder::new().name(format!("clipgauge-score-{index}")).spawn(move || worker.work())
+        };
+        let threads = (0..count).map(thread).collect::<Result<_, _>>().map_err(ScoreTableError::Threads)?;
+        Ok(Self { threads })
+    }
+
+    /// How many threads there are.
+    pub(super) fn count(&self) -> usize {
+        self.threads.len()
+    }
+
+    /// Waits for the threads, which end when nothing more can come or the run is to end.
+    pub(super) fn end(self) {
+        for thread in self.threads {
+            thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        }
+    }
+}
+
+#[derive(Clone)]
+struct Worker {
+    scorer: Scorer,
+    images: Arc<Mutex<Receiver<Fetched>>>,
+    outcomes: Sender<Message>,
+    stats: Arc<Stats>,
+    stop: Stop,
+}
+
+impl Worker {
+    fn work(self) {
+        // However this thread ends, the joining one must not wait for it.
+        let _leave = Leave(self.outcomes.clone());
+        while let Some(batch) = self.next_batch() {
+            let pairs: Vec<Pair<'_>> = batch.iter().map(pair).collect();
+            match self.scorer.score_batch(&pairs, &self.stats) {
+                Ok(scored) => {
+                    for (fetched, scored) in batch.into_iter().zip(scored) {
+                        let Fetched { row, ticket, .. } = fetched;
+                        let outcome = Outcome { row, ticket, score: scored.score, is_truncated: scored.is_truncated };
+                        // Nobody receives any more when the run is over.
+                        let _ = self.outcomes.send(Message::Outcome(outcome));
+                    }
+                }
+                Err(error) => {
+                    let _ = self.outcomes.send(Message::Broken(error));
+                    return;
+                }
+            }
+        }
+    }
+
+    /// The rows that are here, at least one and at most a batch; `None` when no more will come or the run is to end.
+    fn next_batch(&self) -> Option<Vec<Fetched>> {
+        // Poisoned means that another thread panicked while it waited; what it guards is whole all the same.
+        let images = self.images.lock().unwrap_or_else(PoisonError::into_inner);
+        let first = loop {
+            if self.stop.is_requested() {
+                return None;
+            }
+            match images.recv_timeout(PATIENCE) {
+                Ok(fetched) => break fetched,
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return None,
+            }
+        };
+        let mut batch = vec![first];
+        batch.extend(images.try_iter().take(self.scorer.batch_size().get() - 1));
+        Some(batch)
+    }
+}
+
+fn pair(fetched: &Fetched) -> Pair<'_> {
+    Pair { image: Image::File(&fetched.image), caption: fetched.row.caption.as_deref().unwrap_or_default() }
+}
+
+/// Says that a scoring thread is gone, and whether it panicked.
+struct Leave(Sender<Message>);
+
+impl Drop for Leave {
+    fn drop(&mut self) {
+        let _ = self.0.send(Message::ScorerGone { panicked: thread::panicking() });
+    }
+}

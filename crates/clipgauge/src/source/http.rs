@@ -1,0 +1,132 @@
+//! Images on web servers, fetched with limits of time, bytes and requests, and tried again where that may help.
+
+mod failure;
+mod limits;
+mod redirect;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use reqwest::Client;
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use tokio::sync::Semaphore;
+use url::Url;
+
+use crate::client;
+use crate::client::retry::Backoff;
+use crate::row::{RowError, RowErrorKind};
+use crate::source::{FetchOptions, ImageBytes, Source, SourceError, endless, too_large};
+use failure::Failure;
+use limits::Limits;
+
+/// The most bytes set aside because a server says so; more than that has to arrive first.
+const MAX_RESERVED: u64 = 1 << 20;
+
+/// The source of web addresses.
+#[derive(Debug)]
+pub struct HttpSource {
+    client: Client,
+    limits: Limits,
+    backoff: Backoff,
+    timeout: Duration,
+    connect_timeout: Duration,
+    max_bytes: u64,
+}
+
+impl HttpSource {
+    /// A source with these options, of which each request takes one of the `turns`.
+    pub fn new(options: FetchOptions, turns: Arc<Semaphore>) -> Result<Self, SourceError> {
+        let mut builder = client::builder(options.connect_timeout)
+            .redirect(redirect::policy())
+            .pool_max_idle_per_host(options.per_host)
+            .default_headers(headers(&options.headers)?);
+        if let Some(user_agent) = &options.user_agent {
+            let value =
+                HeaderValue::from_str(user_agent).map_err(|_| SourceError::Header { name: "user-agent".to_owned() })?;
+            builder = builder.user_agent(value);
+        }
+        Ok(Self {
+            client: builder.build().map_err(SourceError::Client)?,
+            limits: Limits::new(turns, options.per_host),
+            backoff: Backoff { retries: options.retries, delay: options.retry_delay },
+            timeout: options.timeout,
+            connect_timeout: options.connect_timeout,
+            max_bytes: options.max_bytes,
+        })
+    }
+
+    /// One request and its whole body.
+    async fn request(&self, url: &Url) -> Result<Vec<u8>, Failure> {
+        let mut response = self
+            .client
+            .get(url.clone())
+            .send()
+            .await
+            .map_err(|error| Failure::of_request(&error, url, self.connect_timeout))?;
+        if !response.status().is_success() {
+            return Err(Failure::of_status(&response));
+        }
+        // Of a compressed body the length is not known beforehand.
+        let announced = response.content_length().unwrap_or_default();
+        if announced > self.max_bytes {
+            return Err(Failure::for_good(too_large(announced, self.max_bytes)));
+        }
+        let mut bytes = Vec::with_capacity(announced.min(MAX_RESERVED) as usize);
+        while let Some(chunk) =
+            response.chunk().await.map_err(|error| Failure::of_transfer(&error, response.url(), bytes.len()))?
+        {
+            if (bytes.len() + chunk.len()) as u64 > self.max_bytes {
+                return Err(Failure::for_good(endless(self.max_bytes)));
+            }
+            bytes.extend_from_slice(&chunk);
+        }
+        Ok(bytes)
+    }
+}
+
+impl Source for HttpSource {
+    type Place = Url;
+
+    async fn fetch(&self, url: &Url) -> Result<ImageBytes, RowError> {
+        let mut left = self.timeout;
+        let mut retry = 0;
+        loop {
+            // Taken anew for each try: one that waits to be tried again keeps nobody else waiting.
+            let turn = self.limits.turn(url).await;
+            let start = Instant::now();
+            let result = tokio::time::timeout(left, self.request(url)).await;
+            let overall = turn.leave_host();
+            left = left.saturating_sub(start.elapsed());
+
+            let failure = match result {
+                Ok(Ok(bytes)) => return Ok(ImageBytes::new(bytes, Some(overall))),
+                Ok(Err(failure)) => failure,
+                Err(_) => {
+                    let message = format!("nothing whole from {} within {:?}", failure::host(url), self.timeout);
+                    return Err(RowError::new(RowErrorKind::Timeout, message));
+                }
+            };
+            drop(overall);
+            let Some(wait) = self.backoff.wait(retry, failure.retry, left) else {
+                return Err(failure.error);
+            };
+            tracing::debug!(host = url.host_str(), error = %failure.error, ?wait, "trying again");
+            tokio::time::sleep(wait).await;
+            left = left.saturating_sub(wait);
+            retry += 1;
+        }
+    }
+}
+
+fn headers(lines: &[(String, String)]) -> Result<HeaderMap, SourceError> {
+    let mut headers = HeaderMap::new();
+    for (name, value) in lines {
+        let refused = || SourceError::Header { name: name.clone() };
+        let header = name.parse::<HeaderName>().map_err(|_| refused())?;
+        let mut value = HeaderValue::from_str(value).map_err(|_| refused())?;
+        // It may be a key: kept out of logs.
+        value.set_sensitive(true);
+        headers.append(header, value);
+    }
+    Ok(headers)
+}

@@ -1,0 +1,75 @@
+//! What went wrong with one request: the row's error, and whether trying again may help. Messages name the host and
+//! never the whole URL: it is in the row, and may have a password in it.
+
+use std::time::Duration;
+
+use reqwest::{Response, StatusCode};
+use url::Url;
+
+use crate::client::cause;
+use crate::client::retry::Retry;
+use crate::row::{RowError, RowErrorKind};
+use crate::source::http::redirect::RedirectError;
+
+/// A request that failed.
+#[derive(Debug)]
+pub(super) struct Failure {
+    pub(super) error: RowError,
+    pub(super) retry: Retry,
+}
+
+impl Failure {
+    fn new(kind: RowErrorKind, retry: Retry, message: String) -> Self {
+        Self { error: RowError::new(kind, message), retry }
+    }
+
+    /// No answer came. `url` is the one asked for at first.
+    pub(super) fn of_request(error: &reqwest::Error, url: &Url, connect_timeout: Duration) -> Self {
+        if let Some(redirect) = cause::find::<RedirectError>(error) {
+            let message = format!("{} {redirect}", host(url));
+            return Self::new(RowErrorKind::HttpStatus, Retry::Never, message);
+        }
+        let host = host(error.url().unwrap_or(url));
+        if error.is_timeout() {
+            let message = format!("no connection to {host} within {connect_timeout:?}");
+            return Self::new(RowErrorKind::Timeout, Retry::Soon, message);
+        }
+        let what = if error.is_connect() { "no connection to" } else { "no answer from" };
+        let retry = if cause::is_untrusted(error) || error.is_builder() { Retry::Never } else { Retry::Soon };
+        Self::new(RowErrorKind::Network, retry, format!("{what} {host}: {}", cause::root(error)))
+    }
+
+    /// The answer has a status without a picture.
+    pub(super) fn of_status(response: &Response) -> Self {
+        let status = response.status();
+        let kind = match status {
+            StatusCode::NOT_FOUND | StatusCode::GONE => RowErrorKind::NotFound,
+            _ => RowErrorKind::HttpStatus,
+        };
+        // The client follows what it can, and hands over redirects to nowhere or to what is no URL of the web.
+        let lack = if status.is_redirection() { ", without a web address to go to" } else { "" };
+        let message = format!("{} answers {status}{lack}", host(response.url()));
+        Self::new(kind, Retry::of(status, response.headers()), message)
+    }
+
+    /// The body ended before it was whole.
+    pub(super) fn of_transfer(error: &reqwest::Error, url: &Url, received: usize) -> Self {
+        let message =
+            format!("the transfer from {} broke off after {received} bytes: {}", host(url), cause::root(error));
+        Self::new(RowErrorKind::Network, Retry::Soon, message)
+    }
+
+    /// The error holds whatever one tries.
+    pub(super) fn for_good(error: RowError) -> Self {
+        Self { error, retry: Retry::Never }
+    }
+}
+
+/// The host of a URL for a person, with its port if it is not the scheme's own.
+pub(super) fn host(url: &Url) -> String {
+    let host = url.host_str().unwrap_or_default();
+    match url.port() {
+        Some(port) => format!("`{host}:{port}`"),
+        None => format!("`{host}`"),
+    }
+}

@@ -1,0 +1,151 @@
+//! The library's front door: scores as the reference gives them, the same bits however they are computed, and any
+//! encoder.
+
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use clipgauge::core::family;
+use clipgauge::core::metric::Metric;
+use clipgauge::core::model_files::ModelFiles;
+use clipgauge::row::RowErrorKind;
+use clipgauge::scorer::{Image, Pair, Scored, Scorer};
+
+/// How far a score over `examples/` may be from the reference's: JPEG decoders differ by a level here and there.
+const MAX_DIFFERENCE: f32 = 0.003;
+
+fn workspace() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+/// Images and captions of `examples/pairs.csv`.
+fn examples() -> Vec<(Vec<u8>, String)> {
+    let folder = workspace().join("examples");
+    let mut table = csv::Reader::from_path(folder.join("pairs.csv")).unwrap();
+    let row = |row: csv::StringRecord| (std::fs::read(folder.join(&row[0])).unwrap(), row[1].to_owned());
+    table.records().map(|record| row(record.unwrap())).collect()
+}
+
+fn pairs(rows: &[(Vec<u8>, String)]) -> Vec<Pair<'_>> {
+    rows.iter().map(|(image, caption)| Pair { image: Image::File(image), caption }).collect()
+}
+
+fn scorer() -> Scorer {
+    let encoder = family::load(&ModelFiles::Bundled(clipgauge_pictoclip::FILES)).unwrap();
+    let metric = Metric::Cosine.comparer(encoder.spec()).unwrap();
+    Scorer::new(encoder, metric)
+}
+
+fn bits(scored: &[Scored]) -> Vec<u32> {
+    scored.iter().map(|scored| scored.score.as_ref().unwrap().to_bits()).collect()
+}
+
+#[test]
+fn the_examples_score_as_the_reference_scores_them() {
+    let text = std::fs::read(workspace().join("examples/expected.json")).unwrap();
+    let expected: serde_json::Value = serde_json::from_slice(&text).unwrap();
+    let rows = examples();
+    let scored = scorer().score(&pairs(&rows)).unwrap();
+    assert_eq!(scored.len(), 51);
+
+    let (mut matched, mut mismatched) = (Vec::new(), Vec::new());
+    for (index, (scored, expected)) in scored.iter().zip(expected["rows"].as_array().unwrap()).enumerate() {
+        let (score, cosine) = (*scored.score.as_ref().unwrap(), expected["cosine"].as_f64().unwrap() as f32);
+        assert!((score - cosine).abs() <= MAX_DIFFERENCE, "row {}: {score}, not {cosine}", index + 1);
+        if expected["matched"].as_bool().unwrap() { &mut matched } else { &mut mismatched }.push(score);
+    }
+    // The area under the ROC curve: how often a caption that belongs beats one that does not.
+    let wins = matched.iter().flat_map(|a| mismatched.iter().map(move |b| f64::from(u8::from(a > b)))).sum::<f64>();
+    let auc = wins / (matched.len() * mismatched.len()) as f64;
+    assert!((auc - expected["auc"].as_f64().unwrap()).abs() < 1e-6, "AUC {auc}");
+}
+
+#[test]
+fn a_score_does_not_depend_on_batch_threads_or_order() {
+    let rows = examples();
+    let scorer = scorer();
+    let number = |number| NonZeroUsize::new(number).unwrap();
+    let expected =
+        bits(&scorer.clone().with_batch_size(number(1)).with_threads(number(1)).score(&pairs(&rows)).unwrap());
+    let reversed_rows: Vec<_> = rows.iter().rev().cloned().collect();
+    for (batch_size, threads) in [1, 3, 32].into_iter().flat_map(|batch| [1, 2, 4].map(|threads| (batch, threads))) {
+        let scorer = scorer.clone().with_batch_size(number(batch_size)).with_threads(number(threads));
+        assert_eq!(bits(&scorer.score(&pairs(&rows)).unwrap()), expected, "batch {batch_size}, threads {threads}");
+        let mut reversed = bits(&scorer.score(&pairs(&reversed_rows)).unwrap());
+        reversed.reverse();
+        assert_eq!(reversed, expected, "batch {batch_size}, threads {threads}, reversed");
+    }
+}
+
+#[test]
+fn a_bad_image_is_its_own_error_and_nobody_elses() {
+    let rows = examples();
+    let alone = scorer().score(&pairs(&rows[..3])).unwrap();
+    let mut pairs = pairs(&rows[..3]);
+    pairs.insert(1, Pair { image: Image::File(b"<html>404</html>"), caption: "a page" });
+    pairs.push(Pair { image: Image::File(b""), caption: "nothing" });
+    let scored = scorer().score(&pairs).unwrap();
+    assert_eq!(scored[1].score.as_ref().unwrap_err().kind, RowErrorKind::NotAnImage);
+    assert_eq!(scored[4].score.as_ref().unwrap_err().kind, RowErrorKind::Empty);
+    assert_eq!([&scored[0], &scored[2], &scored[3]], [&alone[0], &alone[1], &alone[2]]);
+    assert!(scorer().score(&[]).unwrap().is_empty());
+}
+
+#[test]
+fn long_captions_are_cut_and_said_to_be() {
+    let rows = examples();
+    let long = "red apple, flat icon ".repeat(40);
+    let image = Image::File(&rows[2].0);
+    let scored = scorer().score(&[Pair { image, caption: "red apple" }, Pair { image, caption: &long }]).unwrap();
+    assert_eq!(scored.iter().map(|scored| scored.is_truncated).collect::<Vec<_>>(), [false, true]);
+    assert!(scored[1].score.is_ok());
+}
+
+mod own_encoder {
+    use clipgauge::core::embeddings::Embeddings;
+    use clipgauge::core::encoder::{EncodeError, Encoder};
+    use clipgauge::core::pixels::PixelBatch;
+    use clipgauge::core::spec::ModelSpec;
+    use clipgauge::core::tokenize::TokenBatch;
+
+    use super::*;
+
+    /// An encoder that a caller brings: how bright a picture is, and how long a text.
+    struct Brightness(ModelSpec);
+
+    impl Encoder for Brightness {
+        fn spec(&self) -> &ModelSpec {
+            &self.0
+        }
+
+        fn encode_images(&self, batch: &PixelBatch) -> Result<Embeddings, EncodeError> {
+            let PixelBatch::Pictures { values, height, width } = batch else {
+                unreachable!("the spec asks for pictures")
+            };
+            let mean = |picture: &[f32]| picture.iter().sum::<f32>() / picture.len() as f32;
+            Ok(Embeddings::new(values.chunks(3 * height * width).flat_map(|p| [mean(p), 1.0]).collect(), 2))
+        }
+
+        fn encode_texts(&self, batch: &TokenBatch) -> Result<Embeddings, EncodeError> {
+            Ok(Embeddings::new(batch.texts().flat_map(|ids| [ids.len() as f32, 1.0]).collect(), 2))
+        }
+    }
+
+    #[test]
+    fn scores_with_any_metric() {
+        let spec = ModelSpec { family: None, embedding_width: 2, ..scorer().encoder().spec().clone() };
+        let encoder: Arc<dyn Encoder> = Arc::new(Brightness(spec));
+        let rows = examples();
+        let dot = Metric::Dot.comparer(encoder.spec()).unwrap();
+        let scored = Scorer::new(Arc::clone(&encoder), dot).score(&pairs(&rows[..2])).unwrap();
+        for (scored, (image, caption)) in scored.iter().zip(&rows) {
+            let expected = encoder.spec();
+            let pixels = clipgauge::core::decode::decode(image, &Default::default()).unwrap();
+            let pictures = clipgauge::core::preprocess::preprocess([&pixels], &expected.image);
+            let image = encoder.encode_images(&pictures).unwrap();
+            let tokens = expected.tokenizer.as_ref().unwrap().tokenize(caption).unwrap();
+            let product = image.row(0)[0] * tokens.ids.len() as f32 + 1.0;
+            assert!((scored.score.as_ref().unwrap() - product).abs() < 1e-4);
+        }
+    }
+}
