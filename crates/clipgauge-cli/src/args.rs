@@ -144,7 +144,10 @@ pub(crate) struct ModelArgs {
 }
 
 fn metric_help(metric: Metric) -> Option<String> {
-    Some(format!("{}, {}: {}", metric.formula(), metric.range(), metric.description()))
+    let range = metric.range();
+    let bound = |bound: f32| bound.to_string().replace("inf", "∞");
+    let (lowest, highest) = (bound(*range.start()), bound(*range.end()));
+    Some(format!("{}, from {lowest} to {highest}: {}", metric.formula(), metric.description()))
 }
 
 #[derive(Debug, Args)]

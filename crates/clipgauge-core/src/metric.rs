@@ -45,8 +45,8 @@ impl Metric {
     }
 
     /// The values that it can have.
-    pub fn range(self) -> &'static str {
-        "-1 to 1"
+    pub fn range(self) -> std::ops::RangeInclusive<f32> {
+        -1.0..=1.0
     }
 
     /// What it is good for, in one sentence.
