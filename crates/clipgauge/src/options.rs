@@ -9,14 +9,11 @@ use clipgauge_core::metric::Metric;
 
 use crate::source::FetchOptions;
 
+pub use crate::scorer::DEFAULT_BATCH_SIZE;
 pub use crate::table::TableFormat;
 
 /// The model that is used when none is named.
 pub const DEFAULT_MODEL: &str = "openai/clip-vit-base-patch32";
-
-/// How many rows an encoder takes at once unless told: enough for its matrices to be efficient, few enough for its
-/// activations to stay in the cache.
-pub const DEFAULT_BATCH_SIZE: NonZeroUsize = NonZeroUsize::new(16).expect("not zero");
 
 /// Everything about one run over one table.
 #[derive(Debug, Clone)]

