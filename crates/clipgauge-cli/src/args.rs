@@ -135,27 +135,30 @@ pub(crate) struct ModelArgs {
     pub(crate) precision: Precision,
 
     /// How many encoders work at once [default: one per core]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = value::at_least_one)]
     pub(crate) threads: Option<NonZeroUsize>,
 
     /// How many rows an encoder takes at once; never changes a score
-    #[arg(long, value_name = "N", default_value_t = DEFAULT_BATCH_SIZE)]
+    #[arg(long, value_name = "N", default_value_t = DEFAULT_BATCH_SIZE, value_parser = value::at_least_one)]
     pub(crate) batch_size: NonZeroUsize,
 }
 
 fn metric_help(metric: Metric) -> Option<String> {
-    Some(format!("{}, {}: {}", metric.formula(), metric.range(), metric.description()))
+    let range = metric.range();
+    let bound = |bound: f32| bound.to_string().replace("inf", "∞");
+    let (lowest, highest) = (bound(*range.start()), bound(*range.end()));
+    Some(format!("{}, from {lowest} to {highest}: {}", metric.formula(), metric.description()))
 }
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Fetching")]
 pub(crate) struct FetchArgs {
     /// The most pictures fetched at once
-    #[arg(long, value_name = "N", default_value = "64")]
+    #[arg(long, value_name = "N", default_value = "64", value_parser = value::at_least_one)]
     pub(crate) concurrency: NonZeroUsize,
 
     /// The most requests at once to one host
-    #[arg(long, value_name = "N", default_value = "16")]
+    #[arg(long, value_name = "N", default_value = "16", value_parser = value::at_least_one)]
     pub(crate) per_host: NonZeroUsize,
 
     /// The longest that fetching a picture may take, retries included

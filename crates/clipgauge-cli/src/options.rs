@@ -61,7 +61,11 @@ fn is_dash(path: &Path) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::num::NonZeroUsize;
+    use std::time::Duration;
+
     use clap::Parser;
+    use clipgauge::options::TableFormat;
 
     use super::*;
     use crate::args::{Cli, Command};
@@ -116,15 +120,34 @@ mod tests {
             "--header=C: d",
             "--user-agent=u",
         ];
-        assert_eq!(
-            format!("{:?}", options(&flags)),
-            "ScoreOptions { input: File(\"in.csv\"), output: InPlace, delimiter: Some(59), format: Some(Tsv), \
-             image_column: \"i\", caption_column: \"c\", column: \"s\", overwrite: true, error_column: Some(\"e\"), \
-             errors: Some(\"e.csv\"), summary: Some(\"s.json\"), model: \"m\", metric: Cosine, threads: Some(3), \
-             batch_size: 5, precision: F32, fetch: FetchOptions { concurrency: 7, per_host: 2, timeout: 120s, \
-             connect_timeout: 1s, retries: 0, max_bytes: 1048576, headers: [(\"A\", \"b\"), (\"C\", \"d\")], \
-             user_agent: Some(\"u\") }, decode: DecodeOptions { max_pixels: 2000, apply_orientation: false, \
-             background: Some([16, 32, 48]) } }"
-        );
+        let expected = ScoreOptions {
+            output: Output::InPlace,
+            delimiter: Some(b';'),
+            format: Some(TableFormat::Tsv),
+            image_column: "i".to_owned(),
+            caption_column: "c".to_owned(),
+            column: "s".to_owned(),
+            overwrite: true,
+            error_column: Some("e".to_owned()),
+            errors: Some("e.csv".into()),
+            summary: Some("s.json".into()),
+            model: "m".to_owned(),
+            threads: NonZeroUsize::new(3),
+            batch_size: NonZeroUsize::new(5).expect("not zero"),
+            fetch: FetchOptions {
+                concurrency: 7,
+                per_host: 2,
+                timeout: Duration::from_secs(120),
+                connect_timeout: Duration::from_secs(1),
+                retries: 0,
+                max_bytes: 1 << 20,
+                headers: vec![("A".to_owned(), "b".to_owned()), ("C".to_owned(), "d".to_owned())],
+                user_agent: Some("u".to_owned()),
+                ..FetchOptions::default()
+            },
+            decode: DecodeOptions { max_pixels: 2000, apply_orientation: false, background: Some([16, 32, 48]) },
+            ..ScoreOptions::new(Input::File("in.csv".into()))
+        };
+        assert_eq!(format!("{:?}", options(&flags)), format!("{expected:?}"));
     }
 }

@@ -59,12 +59,16 @@ impl Screen {
         }
     }
 
-    /// Takes the bars away.
+    /// Takes the bars away, and lets no more lines come.
     pub(crate) fn clear(&self) {
-        if let Shows::Bars(bars) = &*self.shows {
-            bars.rows.finish_and_clear();
-            // A terminal that cannot be cleared keeps the bar.
-            let _ = bars.all.clear();
+        match &*self.shows {
+            Shows::Bars(bars) => {
+                bars.rows.finish_and_clear();
+                // A terminal that cannot be cleared keeps the bar.
+                let _ = bars.all.clear();
+            }
+            Shows::Lines(lines) => lines.stop(),
+            Shows::Nothing { .. } => {}
         }
     }
 }
@@ -83,11 +87,7 @@ impl Progress for Screen {
                     bars.rows.set_message(format!(", {} failed", HumanCount(failed)));
                 }
             }
-            Shows::Lines(lines) => {
-                if let Some(line) = lines.rows(done, failed) {
-                    print(&line);
-                }
-            }
+            Shows::Lines(lines) => lines.rows(done, failed),
             Shows::Nothing { .. } => {}
         }
     }
@@ -107,11 +107,7 @@ impl Progress for Screen {
     fn download(&self, file: &str, done: u64, total: Option<u64>) {
         match &*self.shows {
             Shows::Bars(bars) => bars.download(file, done, total),
-            Shows::Lines(lines) => {
-                if let Some(line) = lines.download(file, done, total) {
-                    print(&line);
-                }
-            }
+            Shows::Lines(lines) => lines.download(file, done, total),
             Shows::Nothing { .. } => {}
         }
     }

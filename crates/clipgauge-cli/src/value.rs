@@ -1,5 +1,6 @@
 //! The values that flags take: parsed with a reason and an example when they cannot be.
 
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
@@ -47,6 +48,11 @@ pub(crate) fn count(text: &str) -> Result<u64, anyhow::Error> {
         Ok(size) if has_unit(text) => Ok(size.as_u64()),
         _ => bail!("write a number, alone or with k, M or G, as 100M"),
     }
+}
+
+/// How many: at least one.
+pub(crate) fn at_least_one(text: &str) -> Result<NonZeroUsize, anyhow::Error> {
+    text.parse().ok().context("write a whole number from 1")
 }
 
 /// One byte: a character, `\t` or `tab`.
@@ -106,6 +112,9 @@ mod tests {
         }
         for text in ["", "10MB", "10Mi", "-1", "M"] {
             assert!(count(text).is_err(), "{text}");
+        }
+        for text in ["", "0", "-1", "many"] {
+            assert!(at_least_one(text).is_err(), "{text}");
         }
         for text in ["", ",,", "é"] {
             assert!(delimiter(text).is_err(), "{text}");

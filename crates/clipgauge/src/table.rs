@@ -189,12 +189,8 @@ fn format_of(options: &ScoreOptions) -> Result<TableFormat, TableError> {
             Ok(Some(named)) if named != format && options.delimiter.is_none() => {
                 return Err(TableError::OutputFormat { output: path.display().to_string(), named, format });
             }
-            Err(error @ (TableError::FormatNotYet { .. } | TableError::Compressed { .. })) => {
-                return Err(TableError::OutputNotYet {
-                    output: path.display().to_string(),
-                    format,
-                    source: error.into(),
-                });
+            Err(TableError::FormatNotYet { .. } | TableError::Compressed { .. }) => {
+                return Err(TableError::OutputNotYet { output: path.display().to_string(), format });
             }
             _ => {}
         }

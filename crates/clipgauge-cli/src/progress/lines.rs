@@ -1,60 +1,97 @@
 //! Progress where there is no terminal: a line now and then, which a log can keep.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use indicatif::{HumanBytes, HumanCount, HumanDuration};
 
-/// Decides when a line is due, and what it says.
+use super::print;
+
+/// Prints how far the run is, each time so long has passed: also while nothing happens, so that a run that waits can be
+/// told from one that hangs.
 pub(super) struct Lines {
-    every: Duration,
-    started: Instant,
-    state: Mutex<State>,
+    shared: Arc<Shared>,
 }
 
+struct Shared {
+    every: Duration,
+    state: Mutex<State>,
+    stopped: Condvar,
+}
+
+#[derive(Default)]
 struct State {
-    due: Instant,
+    /// Done and failed rows; `None` until the first row is done.
+    rows: Option<(u64, u64)>,
     expected_rows: Option<u64>,
+    /// When the next line about each download is due.
     downloads: HashMap<String, Instant>,
+    is_stopped: bool,
 }
 
 impl Lines {
-    /// A line each time so long has passed.
     pub(super) fn new(every: Duration) -> Self {
-        let started = Instant::now();
-        let state = State { due: started + every, expected_rows: None, downloads: HashMap::new() };
-        Self { every, started, state: Mutex::new(state) }
+        let shared = Arc::new(Shared { every, state: Mutex::default(), stopped: Condvar::new() });
+        let for_thread = Arc::clone(&shared);
+        thread::spawn(move || for_thread.print_now_and_then());
+        Self { shared }
     }
 
-    /// So many rows are to be expected.
     pub(super) fn expect(&self, rows: Option<u64>) {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).expected_rows = rows;
+        self.shared.lock().expected_rows = rows;
     }
 
-    /// The line about the rows, if one is due.
-    pub(super) fn rows(&self, done: u64, failed: u64) -> Option<String> {
-        let now = Instant::now();
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if now < state.due {
+    pub(super) fn rows(&self, done: u64, failed: u64) {
+        self.shared.lock().rows = Some((done, failed));
+    }
+
+    /// Prints a line about a download if one is due: at its start, now and then, and at its end.
+    pub(super) fn download(&self, file: &str, done: u64, total: Option<u64>) {
+        let line = self.shared.lock().download(file, done, total, Instant::now(), self.shared.every);
+        if let Some(line) = line {
+            print(&line);
+        }
+    }
+
+    /// No more lines.
+    pub(super) fn stop(&self) {
+        self.shared.lock().is_stopped = true;
+        self.shared.stopped.notify_all();
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn print_now_and_then(&self) {
+        let started = Instant::now();
+        let mut state = self.lock();
+        while !state.is_stopped {
+            let waited = self.stopped.wait_timeout(state, self.every);
+            let (woken, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
+            state = woken;
+            if let (true, false, Some((done, failed))) = (timeout.timed_out(), state.is_stopped, state.rows) {
+                // Under the lock, so that no line comes after `stop`.
+                print(&line(done, failed, state.expected_rows, started.elapsed()));
+            }
+        }
+    }
+}
+
+impl State {
+    fn download(&mut self, file: &str, done: u64, total: Option<u64>, now: Instant, every: Duration) -> Option<String> {
+        if Some(done) == total {
+            return self.downloads.remove(file).map(|_| format!("{file}: downloaded {}", HumanBytes(done)));
+        }
+        if self.downloads.get(file).is_some_and(|due| now < *due) {
             return None;
         }
-        state.due = now + self.every;
-        Some(line(done, failed, state.expected_rows, now - self.started))
-    }
-
-    /// The line about a download, if one is due: at its start, now and then, and at its end.
-    pub(super) fn download(&self, file: &str, done: u64, total: Option<u64>) -> Option<String> {
-        let now = Instant::now();
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        self.downloads.insert(file.to_owned(), now + every);
         let size = total.map_or_else(String::new, |total| format!(" of {}", HumanBytes(total)));
-        if Some(done) == total {
-            return state.downloads.remove(file).map(|_| format!("{file}: downloaded {}", HumanBytes(done)));
-        }
-        match state.downloads.get(file) {
-            Some(due) if now < *due => return None,
-            _ => state.downloads.insert(file.to_owned(), now + self.every),
-        };
         Some(format!("{file}: downloading, {}{size}", HumanBytes(done)))
     }
 }
@@ -65,7 +102,7 @@ fn line(done: u64, failed: u64, expected: Option<u64>, elapsed: Duration) -> Str
     if let Some(expected) = expected {
         line += &format!(" of about {}", HumanCount(expected));
     }
-    line += " rows";
+    line += if done == 1 && expected.is_none() { " row" } else { " rows" };
     if failed > 0 {
         line += &format!(", {} failed", HumanCount(failed));
     }
@@ -89,17 +126,19 @@ mod tests {
             line(1200, 3, Some(4800), seconds(60)),
             "1,200 of about 4,800 rows, 3 failed, 20.0 rows/s, 3 minutes left"
         );
+        assert_eq!(line(1, 0, None, seconds(2)), "1 row, 0.5 rows/s");
         assert_eq!(line(0, 0, Some(10), seconds(0)), "0 of about 10 rows, 0.0 rows/s");
     }
 
     #[test]
-    fn lines_come_only_when_due() {
-        let lines = Lines::new(Duration::from_secs(3600));
-        assert_eq!(lines.rows(1, 0), None);
-        assert!(lines.download("a", 0, Some(10)).is_some());
-        assert_eq!(lines.download("a", 5, Some(10)), None);
-        assert!(lines.download("a", 10, Some(10)).is_some());
-        assert_eq!(lines.download("a", 10, Some(10)), None);
-        assert!(Lines::new(Duration::ZERO).rows(1, 0).is_some());
+    fn a_download_is_told_at_its_start_now_and_then_and_at_its_end() {
+        let (start, every) = (Instant::now(), Duration::from_secs(10));
+        let mut state = State::default();
+        let mut at = |seconds, done| state.download("a", done, Some(2048), start + Duration::from_secs(seconds), every);
+        assert_eq!(at(0, 0).as_deref(), Some("a: downloading, 0 B of 2.00 KiB"));
+        assert_eq!(at(9, 500), None);
+        assert_eq!(at(10, 1024).as_deref(), Some("a: downloading, 1.00 KiB of 2.00 KiB"));
+        assert_eq!(at(11, 2048).as_deref(), Some("a: downloaded 2.00 KiB"));
+        assert_eq!(at(12, 2048), None);
     }
 }
