@@ -1,3 +1,26 @@
-//! The `clipgauge` command.
+//! The `clipgauge` command: flags in, the library's work, an exit code out.
 
-fn main() {}
+mod args;
+mod command;
+mod exit;
+mod log;
+mod options;
+mod progress;
+mod signals;
+mod value;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use args::{Cli, Command};
+
+fn main() -> ExitCode {
+    let Cli { command } = Cli::parse();
+    let ended = match command {
+        Command::Score(args) => command::score::run(*args),
+        Command::Completions(args) => command::completions::run(&args),
+        Command::Man(args) => command::man::run(&args),
+    };
+    exit::code(ended)
+}

@@ -1,9 +1,12 @@
-//! What every implementation must do, as functions that any can be put through: a backend, a metric, an encoder.
+//! What every implementation of this crate's traits must do, as functions that a test calls with its own.
 //!
-//! They panic with what is wrong, and are meant to be called from tests.
+//! They are for whoever brings a metric, an encoder or a backend of their own as much as for those that have a name
+//! here. Each panics with the rule that was broken. The module is there with the feature `conformance`.
 
 mod backend;
 mod encoder;
+mod metric;
 
 pub use backend::backend;
 pub use encoder::encoder;
+pub use metric::metric;

@@ -6,6 +6,8 @@
 //! environment variable.
 
 pub mod backend;
+mod config;
+#[cfg(feature = "conformance")]
 pub mod conformance;
 pub mod decode;
 pub mod embeddings;

@@ -2,7 +2,9 @@
 //!
 //! No stage has a constant of any one model; what differs between models is a field here.
 
+use crate::error::LoadError;
 use crate::family::ModelFamily;
+use crate::model_files::ModelFiles;
 use crate::tokenize::Tokenizer;
 
 /// A model as its files describe it.
@@ -84,4 +86,37 @@ pub struct TextSpec {
     /// `Some(id)` where padding up to `context_length` counts (SigLIP): every text is then filled up with that id.
     /// `None` where padding is masked, and texts are therefore packed without any.
     pub pad_token: Option<u32>,
+}
+
+impl ImageSpec {
+    /// Reads how a model in Hugging Face's form wants its pictures.
+    pub(crate) fn read(files: &ModelFiles) -> Result<Self, LoadError> {
+        let config = crate::config::ConfigFile::read(files, "preprocessor_config.json")?;
+        let root = config.root();
+        let size = root.section(&["crop_size"])?;
+        let side = size.count("height", 224)? as u32;
+        Ok(Self {
+            resize: Resize::ShortestEdge(side),
+            crop: Some([side, side]),
+            filter: Filter::Bicubic,
+            rescale_factor: 1.0 / 255.0,
+            mean: [0.48145466, 0.4578275, 0.40821073],
+            std: [0.26862954, 0.26130258, 0.27577711],
+        })
+    }
+
+    pub(crate) fn check_size(&self, _: &ModelFiles, _: usize) -> Result<(), LoadError> {
+        Ok(())
+    }
+
+    pub(crate) fn from_open_clip(_: &crate::config::Section<'_>, _: usize) -> Result<Self, LoadError> {
+        Ok(Self {
+            resize: Resize::Keep,
+            crop: None,
+            filter: Filter::Bicubic,
+            rescale_factor: 1.0,
+            mean: [0.0; 3],
+            std: [1.0; 3],
+        })
+    }
 }

@@ -1,17 +1,53 @@
 //! Captions to token ids.
+//!
+//! The algorithms are those of the `tokenizers` crate, which the reference implementations use too. Here is what
+//! surrounds them: finding a model's tokenizer in its files (one file of this module for each kind), cutting and
+//! filling up as the model's [`TextSpec`] says, and bounding the work that a very long text makes.
+
+mod batch;
+mod clip_bpe;
+mod head;
+mod special_tokens;
+mod tokenizer_json;
+
+use std::fmt;
+use std::panic::{self, AssertUnwindSafe};
+use std::sync::Arc;
 
 use crate::error::LoadError;
 use crate::model_files::ModelFiles;
 use crate::spec::TextSpec;
+pub use batch::TokenBatch;
+use head::Vocabulary;
+
+/// The kinds of tokenizer that a folder may hold, in the order they are looked for. Each gives what its files make,
+/// or `None` when they are not there.
+const KINDS: [ReadKind; 2] = [tokenizer_json::read, clip_bpe::read];
+
+type ReadKind = fn(&ModelFiles) -> Result<Option<tokenizers::Tokenizer>, LoadError>;
+
+/// A text of which an encoder is asked for the special tokens it puts around every text.
+const PROBE: &str = "a";
 
 /// A model's tokenizer, read from the model's files. Cheap to clone.
-#[derive(Debug, Clone)]
-pub struct Tokenizer;
+#[derive(Clone)]
+pub struct Tokenizer(Arc<Inner>);
+
+struct Inner {
+    encoder: tokenizers::Tokenizer,
+    vocabulary: Vocabulary,
+    /// The special tokens before the text's own.
+    before: Vec<u32>,
+    /// The special tokens after them, which stay when a text is cut.
+    after: Vec<u32>,
+    spec: TextSpec,
+}
 
 /// A caption as token ids.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tokens {
-    /// The ids, special tokens included, at most the context length of them.
+    /// The ids, special tokens included, at most the context length of them; exactly that many where the model's
+    /// padding counts ([`TextSpec::pad_token`]).
     pub ids: Vec<u32>,
     /// Whether the caption was longer and had to be cut.
     pub truncated: bool,
@@ -24,68 +60,92 @@ pub struct TokenizeError(#[source] pub Box<dyn std::error::Error + Send + Sync>)
 
 impl Tokenizer {
     /// Reads the tokenizer of a model; `None` when its files hold none.
+    ///
+    /// `tokenizer.json` goes before `vocab.json` with `merges.txt`. The special tokens that `tokenizer_config.json` or
+    /// `special_tokens_map.json` name are known to it besides those of its own files. What a `tokenizer.json` says
+    /// about truncation and padding is not followed: `spec` rules.
+    ///
+    /// # Errors
+    /// When one of the files is malformed, or the special tokens fill the whole context.
     pub fn read(files: &ModelFiles, spec: &TextSpec) -> Result<Option<Self>, LoadError> {
-        let _ = (files, spec);
+        for read in KINDS {
+            if let Some(encoder) = read(files)? {
+                return Self::new(encoder, spec, files).map(Some);
+            }
+        }
         Ok(None)
     }
 
+    fn new(mut encoder: tokenizers::Tokenizer, spec: &TextSpec, files: &ModelFiles) -> Result<Self, LoadError> {
+        let unusable = |problem: String| LoadError::Malformed {
+            file: format!("the tokenizer in {}", files.place()),
+            problem: problem.into(),
+        };
+        encoder.with_padding(None);
+        encoder.with_truncation(None).map_err(|error| unusable(error.to_string()))?;
+
+        let probe = guarded(|| encoder.encode(PROBE, true)).map_err(|error| unusable(error.to_string()))?;
+        let is_own = |&mask: &u32| mask == 0;
+        let mask = probe.get_special_tokens_mask();
+        let (Some(first), Some(last)) = (mask.iter().position(is_own), mask.iter().rposition(is_own)) else {
+            return Err(unusable(format!("it knows no token for {PROBE:?}")));
+        };
+        let before = probe.get_ids()[..first].to_vec();
+        let after = probe.get_ids()[last + 1..].to_vec();
+        if before.len() + after.len() >= spec.context_length {
+            let problem = format!(
+                "{} special tokens leave no room in a context of {}",
+                before.len() + after.len(),
+                spec.context_length
+            );
+            return Err(unusable(problem));
+        }
+        let vocabulary = Vocabulary::of(encoder.get_vocab(true).keys());
+        Ok(Self(Arc::new(Inner { encoder, vocabulary, before, after, spec: spec.clone() })))
+    }
+
     /// The ids of `text`, cut to the context length so that the end token stays.
+    ///
+    /// Of a long text only its beginning is looked at, as much of it as decides the first tokens; the work is bounded
+    /// however long the text is.
+    ///
+    /// # Errors
+    /// When the tokenizer's files are contradictory in a way that shows on this text only.
     pub fn tokenize(&self, text: &str) -> Result<Tokens, TokenizeError> {
-        let _ = text;
-        Ok(Tokens { ids: Vec::new(), truncated: false })
+        let Inner { encoder, vocabulary, before, after, spec } = &*self.0;
+        let room = spec.context_length - before.len() - after.len();
+        let (own, truncated) = head::first_tokens(text, room, vocabulary, |part, with_offsets| {
+            guarded(|| if with_offsets { encoder.encode(part, false) } else { encoder.encode_fast(part, false) })
+        })
+        .map_err(TokenizeError)?;
+
+        let mut ids = Vec::with_capacity(spec.context_length);
+        ids.extend_from_slice(before);
+        ids.extend_from_slice(&own);
+        ids.extend_from_slice(after);
+        if let Some(pad) = spec.pad_token {
+            ids.resize(spec.context_length, pad);
+        }
+        Ok(Tokens { ids, truncated })
     }
 }
 
-/// Texts packed one after the other, without padding between them.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct TokenBatch {
-    ids: Vec<u32>,
-    ends: Vec<usize>,
-}
-
-impl TokenBatch {
-    /// An empty batch.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Appends a text.
-    pub fn push(&mut self, ids: &[u32]) {
-        self.ids.extend_from_slice(ids);
-        self.ends.push(self.ids.len());
-    }
-
-    /// How many texts there are.
-    pub fn len(&self) -> usize {
-        self.ends.len()
-    }
-
-    /// Whether there is no text.
-    pub fn is_empty(&self) -> bool {
-        self.ends.is_empty()
-    }
-
-    /// The ids of all texts, one text after the other.
-    pub fn ids(&self) -> &[u32] {
-        &self.ids
-    }
-
-    /// Where each text ends in [`ids`](Self::ids); the next begins there.
-    pub fn ends(&self) -> &[usize] {
-        &self.ends
-    }
-
-    /// The ids of each text.
-    pub fn texts(&self) -> impl Iterator<Item = &[u32]> {
-        let starts = std::iter::once(0).chain(self.ends.iter().copied());
-        starts.zip(&self.ends).map(|(start, &end)| &self.ids[start..end])
+impl fmt::Debug for Tokenizer {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The vocabulary would fill pages.
+        formatter
+            .debug_struct("Tokenizer")
+            .field("vocabulary", &self.0.encoder.get_vocab_size(true))
+            .field("before", &self.0.before)
+            .field("after", &self.0.after)
+            .field("spec", &self.0.spec)
+            .finish_non_exhaustive()
     }
 }
 
-impl<'a> FromIterator<&'a [u32]> for TokenBatch {
-    fn from_iter<I: IntoIterator<Item = &'a [u32]>>(texts: I) -> Self {
-        let mut batch = Self::new();
-        texts.into_iter().for_each(|ids| batch.push(ids));
-        batch
-    }
+/// Runs the `tokenizers` crate, which panics on some contradictions in a tokenizer's files (a merge that is longer
+/// than any token, a template with an unknown token) instead of refusing them.
+fn guarded<T>(work: impl FnOnce() -> tokenizers::Result<T>) -> tokenizers::Result<T> {
+    panic::catch_unwind(AssertUnwindSafe(work))
+        .unwrap_or_else(|_| Err("the tokenizer's files contradict each other".into()))
 }

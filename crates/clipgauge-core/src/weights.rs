@@ -27,6 +27,9 @@ struct FileNames {
 /// As `save_pretrained` of transformers names them.
 const TRANSFORMERS: FileNames = FileNames { safetensors: "model.safetensors" };
 
+/// As open_clip names them.
+const OPEN_CLIP: FileNames = FileNames { safetensors: "open_clip_model.safetensors" };
+
 /// The tensors of one model.
 ///
 /// The files stay mapped into memory while this lives. Whoever shortens one of them meanwhile can make the process
@@ -48,6 +51,14 @@ impl Weights {
     /// word of a file.
     pub fn open(files: &ModelFiles) -> Result<Self, LoadError> {
         Self::open_named(files, &TRANSFORMERS)
+    }
+
+    /// Opens the weights of a model in open_clip's form, as [`open`](Self::open) does.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_clip(files: &ModelFiles) -> Result<Self, LoadError> {
+        Self::open_named(files, &OPEN_CLIP)
     }
 
     fn open_named(files: &ModelFiles, names: &FileNames) -> Result<Self, LoadError> {

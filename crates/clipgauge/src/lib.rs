@@ -18,3 +18,8 @@ pub mod stats;
 pub mod table;
 
 pub use clipgauge_core as core;
+
+/// Compiles the example in the README.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+pub struct Readme;

@@ -9,14 +9,11 @@ use clipgauge_core::metric::Metric;
 
 use crate::source::FetchOptions;
 
+pub use crate::scorer::DEFAULT_BATCH_SIZE;
 pub use crate::table::TableFormat;
 
 /// The model that is used when none is named.
 pub const DEFAULT_MODEL: &str = "openai/clip-vit-base-patch32";
-
-/// How many rows an encoder takes at once unless told: enough for its matrices to be efficient, few enough for its
-/// activations to stay in the cache.
-pub const DEFAULT_BATCH_SIZE: NonZeroUsize = NonZeroUsize::new(16).expect("not zero");
 
 /// Everything about one run over one table.
 #[derive(Debug, Clone)]
@@ -126,13 +123,13 @@ impl ScoreOptions {
         named.extend(crate::errors_file::path(self).map(|path| ("--errors", path)));
         named.extend(self.summary.clone().map(|path| ("--summary", path)));
         for (what, path) in named {
-            let path = same_file_path(&path);
+            let file = same_file_path(&path);
             let other =
-                paths.iter().find(|(other, taken)| *taken == path && (*other, what) != ("the input", "--output"));
+                paths.iter().find(|(other, taken)| *taken == file && (*other, what) != ("the input", "--output"));
             if let Some((other, _)) = other {
                 return Err(OptionsError::SamePath { path, names: [other, what] });
             }
-            paths.push((what, path));
+            paths.push((what, file));
         }
         Ok(())
     }

@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use clipgauge_core::family;
 
+use crate::atomic::AtomicFile;
 use crate::cancel::Cancel;
 use crate::errors_file::{self, ErrorsFile};
 use crate::hub::{self, HubOptions};
@@ -50,6 +51,7 @@ pub fn score_table(
     let table = table::open(options)?;
     let mut output = OutputFile::open(options)?;
     let errors = ErrorsFile::new(errors_file::path(options))?;
+    options.summary.as_deref().map_or(Ok(()), AtomicFile::check)?;
     let sources = Sources::new(options.fetch.clone())?;
     let (scorer, revision) = load_scorer(options, progress, cancel)?;
 
@@ -62,18 +64,21 @@ pub fn score_table(
     let read = fetching.end();
     scoring.end();
 
-    match join.finish(read, &stop) {
-        Ok(Finished { errors, interrupted }) => {
-            let partial = if interrupted {
-                output.keep_partial()?
-            } else {
-                output.commit()?;
-                None
-            };
-            Ok(stats.summary(options, Outcome { revision, interrupted, partial, errors }))
-        }
-        Err(error) => Err(error.with_partial(output.keep_partial().ok().flatten())),
+    let Finished { errors, interrupted } = match join.finish(read, &stop) {
+        Ok(finished) => finished,
+        Err(error) => return Err(error.with_partial(output.keep_partial().ok().flatten())),
+    };
+    let partial = if interrupted {
+        output.keep_partial()?
+    } else {
+        output.commit()?;
+        None
+    };
+    let summary = stats.summary(options, Outcome { revision, interrupted, partial, errors });
+    if let Some(path) = &options.summary {
+        summary.write_to(path)?;
     }
+    Ok(summary)
 }
 
 /// Finds the model, loads it and puts it together with the metric. Gives the model's commit, too, if it has one.

@@ -2,6 +2,7 @@
 //! number, for a batch at a time; what comes before (rows, fetching) and after (writing) is the pipeline's.
 
 use std::num::NonZeroUsize;
+use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -13,7 +14,7 @@ use clipgauge_core::pixels::{PixelBatch, Pixels};
 use clipgauge_core::preprocess::preprocess;
 use clipgauge_core::tokenize::{TokenBatch, TokenizeError};
 
-use crate::row::RowError;
+use crate::row::{RowError, RowErrorKind};
 use crate::stats::{Stage, Stats};
 
 /// How many pairs are encoded at once where nothing else is said. Large enough that a weight is read seldom, small
@@ -140,8 +141,7 @@ impl Scorer {
             let helpers: Vec<_> = (1..workers).map(|_| scope.spawn(work)).collect();
             let own = work();
             // A helper that panicked would leave holes in the result: its panic is ours.
-            let joined =
-                helpers.into_iter().map(|helper| helper.join().unwrap_or_else(|p| std::panic::resume_unwind(p)));
+            let joined = helpers.into_iter().map(|helper| helper.join().unwrap_or_else(|p| panic::resume_unwind(p)));
             own.into_iter().chain(joined.flatten()).collect()
         });
         done.sort_by_key(|(index, _)| *index);
@@ -173,12 +173,12 @@ impl Scorer {
                     preprocess(picture);
                     None
                 }
-                Image::File(bytes) => match stats.time(Stage::Decode, || decode(bytes, &self.decode)) {
+                Image::File(bytes) => match stats.time(Stage::Decode, || self.decode(bytes)) {
                     Ok(picture) => {
                         preprocess(&picture);
                         None
                     }
-                    Err(error) => Some(RowError::from(error)),
+                    Err(error) => Some(error),
                 },
             })
             .collect();
@@ -212,5 +212,14 @@ impl Scorer {
             is_truncated,
         });
         Ok(scored.collect())
+    }
+
+    /// Decodes a picture. A decoder that panics has met a file that nobody foresaw: that is the file's row's error, and
+    /// a run over many millions of files must not end with it.
+    fn decode(&self, bytes: &[u8]) -> Result<Pixels, RowError> {
+        match panic::catch_unwind(AssertUnwindSafe(|| decode(bytes, &self.decode))) {
+            Ok(decoded) => Ok(decoded?),
+            Err(_) => Err(RowError::new(RowErrorKind::Corrupt, "the image made its decoder panic")),
+        }
     }
 }

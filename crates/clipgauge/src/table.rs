@@ -55,9 +55,11 @@ pub enum Cell {
     ErrorKind(Option<RowErrorKind>),
 }
 
-/// How far a table was read.
+/// How far a table was read: together, enough to guess how many rows there are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Position {
+    /// The rows that were read.
+    pub rows: u64,
     /// The bytes of the input that were read.
     pub bytes_read: u64,
     /// The bytes that the input has; `None` where that is not known (a pipe).
@@ -187,12 +189,8 @@ fn format_of(options: &ScoreOptions) -> Result<TableFormat, TableError> {
             Ok(Some(named)) if named != format && options.delimiter.is_none() => {
                 return Err(TableError::OutputFormat { output: path.display().to_string(), named, format });
             }
-            Err(error @ (TableError::FormatNotYet { .. } | TableError::Compressed { .. })) => {
-                return Err(TableError::OutputNotYet {
-                    output: path.display().to_string(),
-                    format,
-                    source: error.into(),
-                });
+            Err(TableError::FormatNotYet { .. } | TableError::Compressed { .. }) => {
+                return Err(TableError::OutputNotYet { output: path.display().to_string(), format });
             }
             _ => {}
         }

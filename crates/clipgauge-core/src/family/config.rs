@@ -1,146 +1,52 @@
-//! Reading a model's `config.json` field by field, so that what is wrong with one is said by its name.
-
-use serde_json::{Map, Value};
+//! What the configurations of most families have in common: the shape of a transformer, the sizes of pictures.
 
 use crate::backend::Activation;
+use crate::config::Section;
 use crate::error::LoadError;
-use crate::family::transformer::TransformerShape;
-use crate::model_files::ModelFiles;
-
-/// The largest width, count or size that a configuration may claim: far above any model, far below what could
-/// overflow when sizes are multiplied.
-const MAX_COUNT: u64 = 1 << 20;
-
-/// A configuration file.
-pub(crate) struct ConfigFile {
-    file: String,
-    fields: Map<String, Value>,
-}
-
-impl ConfigFile {
-    /// Reads a JSON file that has to be there.
-    pub(crate) fn read(files: &ModelFiles, name: &'static str) -> Result<Self, LoadError> {
-        let bytes = files.require(name)?;
-        let file = files.display(name);
-        match serde_json::from_slice(&bytes) {
-            Ok(Value::Object(fields)) => Ok(Self { file, fields }),
-            Ok(_) => Err(LoadError::Malformed { file, problem: "it is not a JSON object".into() }),
-            Err(error) => Err(LoadError::Malformed { file, problem: error.to_string().into() }),
-        }
-    }
-
-    /// The fields at the top.
-    pub(crate) fn root(&self) -> Section<'_> {
-        Section { file: &self.file, path: String::new(), fields: Some(&self.fields) }
-    }
-}
-
-/// An object within a configuration; one that is not there has the defaults of every field.
-pub(crate) struct Section<'a> {
-    file: &'a str,
-    path: String,
-    fields: Option<&'a Map<String, Value>>,
-}
+use crate::family::towers::transformer::TransformerShape;
 
 /// The sizes of a tower that a family has where its configuration says nothing.
-pub(crate) struct TowerDefaults {
-    pub(crate) width: usize,
-    pub(crate) inner_width: usize,
-    pub(crate) layers: usize,
-    pub(crate) heads: usize,
-    pub(crate) activation: &'static str,
-    pub(crate) epsilon: f32,
+pub(super) struct TowerDefaults {
+    pub(super) width: usize,
+    pub(super) inner_width: usize,
+    pub(super) layers: usize,
+    pub(super) heads: usize,
+    pub(super) activation: &'static str,
+    pub(super) epsilon: f32,
 }
 
-impl<'a> Section<'a> {
-    /// The first of these objects that is there and not null.
-    pub(crate) fn section(&self, names: &[&str]) -> Result<Section<'a>, LoadError> {
-        for &name in names {
-            match self.value(name) {
-                None => {}
-                Some(Value::Object(fields)) => {
-                    return Ok(Section { file: self.file, path: self.full_name(name), fields: Some(fields) });
-                }
-                Some(_) => return Err(self.wrong(name, "is not an object")),
-            }
-        }
-        Ok(Section { file: self.file, path: self.full_name(names[0]), fields: None })
+/// The shape of a transformer, in the names that Hugging Face's configurations share.
+pub(super) fn transformer(section: &Section<'_>, defaults: &TowerDefaults) -> Result<TransformerShape, LoadError> {
+    let width = section.count("hidden_size", defaults.width)?;
+    let heads = section.count("num_attention_heads", defaults.heads)?;
+    if !width.is_multiple_of(heads) {
+        return Err(section.wrong("num_attention_heads", format!("is {heads}, which does not divide {width}")));
     }
+    let activation = section.text("hidden_act")?.unwrap_or(defaults.activation);
+    Ok(TransformerShape {
+        width,
+        inner_width: section.count("intermediate_size", defaults.inner_width)?,
+        layers: section.count("num_hidden_layers", defaults.layers)?,
+        heads,
+        activation: Activation::from_hidden_act(activation)
+            .ok_or_else(|| section.unsupported("hidden_act", activation, Activation::HIDDEN_ACTS))?,
+        epsilon: section.positive("layer_norm_eps", defaults.epsilon)?,
+    })
+}
 
-    /// A whole number from 1.
-    pub(crate) fn count(&self, name: &str, default: usize) -> Result<usize, LoadError> {
-        let Some(value) = self.value(name) else { return Ok(default) };
-        match value.as_u64() {
-            Some(count @ 1..=MAX_COUNT) => Ok(count as usize),
-            _ => Err(self.wrong(name, format!("is {value}, not a whole number from 1 to {MAX_COUNT}"))),
-        }
+/// The sides of a picture and of a patch, in pixels.
+pub(super) fn picture_sizes(
+    section: &Section<'_>,
+    default_image: usize,
+    default_patch: usize,
+) -> Result<(usize, usize), LoadError> {
+    if section.count("num_channels", 3)? != 3 {
+        return Err(section.wrong("num_channels", "is not 3: only models of RGB pictures are supported"));
     }
-
-    /// The id of a token.
-    pub(crate) fn token(&self, name: &str, default: u32) -> Result<u32, LoadError> {
-        let Some(value) = self.value(name) else { return Ok(default) };
-        let id = value.as_u64().and_then(|id| u32::try_from(id).ok());
-        id.ok_or_else(|| self.wrong(name, format!("is {value}, not the id of a token")))
+    let image_size = section.count("image_size", default_image)?;
+    let patch_size = section.count("patch_size", default_patch)?;
+    if patch_size > image_size {
+        return Err(section.wrong("patch_size", format!("is {patch_size}, more than the image's {image_size}")));
     }
-
-    /// A number above zero.
-    pub(crate) fn positive(&self, name: &str, default: f32) -> Result<f32, LoadError> {
-        let Some(value) = self.value(name) else { return Ok(default) };
-        match value.as_f64().map(|number| number as f32) {
-            Some(number) if number > 0.0 && number.is_finite() => Ok(number),
-            _ => Err(self.wrong(name, format!("is {value}, not a number above zero"))),
-        }
-    }
-
-    /// A string.
-    pub(crate) fn text(&self, name: &str) -> Result<Option<&'a str>, LoadError> {
-        match self.value(name) {
-            None => Ok(None),
-            Some(Value::String(text)) => Ok(Some(text)),
-            Some(value) => Err(self.wrong(name, format!("is {value}, not a string"))),
-        }
-    }
-
-    /// The shape of a transformer, in the names that Hugging Face's configurations share.
-    pub(crate) fn transformer(&self, defaults: &TowerDefaults) -> Result<TransformerShape, LoadError> {
-        let width = self.count("hidden_size", defaults.width)?;
-        let heads = self.count("num_attention_heads", defaults.heads)?;
-        if !width.is_multiple_of(heads) {
-            return Err(self.wrong("num_attention_heads", format!("is {heads}, which does not divide {width}")));
-        }
-        let activation = self.text("hidden_act")?.unwrap_or(defaults.activation);
-        Ok(TransformerShape {
-            width,
-            inner_width: self.count("intermediate_size", defaults.inner_width)?,
-            layers: self.count("num_hidden_layers", defaults.layers)?,
-            heads,
-            activation: Activation::from_hidden_act(activation)
-                .ok_or_else(|| self.unsupported("hidden_act", activation, Activation::HIDDEN_ACTS))?,
-            epsilon: self.positive("layer_norm_eps", defaults.epsilon)?,
-        })
-    }
-
-    /// The error that a field has a value which is known to exist but not supported.
-    pub(crate) fn unsupported(&self, name: &str, value: &str, supported: &'static str) -> LoadError {
-        LoadError::Unsupported {
-            file: self.file.to_owned(),
-            field: self.full_name(name),
-            value: value.to_owned(),
-            supported: supported.into(),
-        }
-    }
-
-    /// The error that a field makes no sense.
-    pub(crate) fn wrong(&self, name: &str, problem: impl Into<std::borrow::Cow<'static, str>>) -> LoadError {
-        LoadError::Field { file: self.file.to_owned(), field: self.full_name(name), problem: problem.into() }
-    }
-
-    /// A field that is there and not null.
-    fn value(&self, name: &str) -> Option<&'a Value> {
-        self.fields?.get(name).filter(|value| !value.is_null())
-    }
-
-    fn full_name(&self, name: &str) -> String {
-        if self.path.is_empty() { name.to_owned() } else { format!("{}.{name}", self.path) }
-    }
+    Ok((image_size, patch_size))
 }

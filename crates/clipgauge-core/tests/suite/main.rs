@@ -3,5 +3,8 @@
 mod backends;
 mod encoders;
 mod golden;
+mod images;
+mod metrics;
 mod tensors;
+mod text;
 mod weights;

@@ -20,6 +20,10 @@ impl Tensors {
         Self(tensors.iter().map(|(name, view)| (name.to_owned(), (view.shape().to_vec(), values(&view)))).collect())
     }
 
+    pub(crate) fn contains(&self, name: &str) -> bool {
+        self.0.contains_key(name)
+    }
+
     pub(crate) fn shape(&self, name: &str) -> &[usize] {
         &self.0[name].0
     }

@@ -163,7 +163,7 @@ impl<'a> Join<'a> {
             let cells = if self.has_error_column { &cells[..] } else { &cells[..1] };
             self.stats.time(Stage::Write, || self.writer.write(row.record, cells))?;
             self.progress.rows(self.stats.rows(), self.stats.failures());
-            self.progress.input(ticket.position.bytes_read, ticket.position.total_bytes);
+            self.progress.input(ticket.position);
         }
         Ok(())
     }

@@ -2,13 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::PathBuf;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 
 use serde::Serialize;
 
 use super::{Stage, Stats};
+use crate::atomic::{AtomicError, AtomicFile};
 use crate::options::{Output, ScoreOptions};
 use crate::row::RowErrorKind;
 
@@ -189,6 +191,22 @@ impl Stats {
         let (mean, min, max) = scores.mean_min_max()?;
         let [p5, p25, median, p75, p95] = scores.quantiles([0.05, 0.25, 0.5, 0.75, 0.95])?;
         Some(Quantiles { min, p5, p25, median, p75, p95, max, mean, exact: scores.is_exact() })
+    }
+}
+
+impl Summary {
+    /// Writes the summary as JSON, whole or not at all.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be written.
+    pub fn write_to(&self, path: &Path) -> Result<(), AtomicError> {
+        let mut file = AtomicFile::create(path)?;
+        serde_json::to_writer_pretty(&mut file, self)
+            .map_err(io::Error::from)
+            .and_then(|()| file.write_all(b"\n"))
+            .map_err(|source| AtomicError::Write { path: path.to_owned(), source })?;
+        file.commit()
     }
 }
 

@@ -129,7 +129,11 @@ impl ReadTable for DelimitedReader {
     }
 
     fn position(&self) -> Position {
-        Position { bytes_read: self.bom_bytes + self.scanner.position(), total_bytes: self.total_bytes }
+        Position {
+            rows: self.rows,
+            bytes_read: self.bom_bytes + self.scanner.position(),
+            total_bytes: self.total_bytes,
+        }
     }
 }
 

@@ -63,16 +63,15 @@ pub enum TableError {
         /// The input's format.
         format: TableFormat,
     },
-    /// The output's name says a format that no version so far writes.
-    #[error("{output}: the table stays {format}, as it came; name the output .{format}")]
+    /// The output's name says something that no version so far writes.
+    #[error(
+        "{output}: the table stays {format}, as it came, and is not compressed or converted; name the output .{format}"
+    )]
     OutputNotYet {
         /// The output.
         output: String,
         /// The input's format.
         format: TableFormat,
-        /// What its name says.
-        #[source]
-        source: Box<TableError>,
     },
     /// The bytes are those of another kind of file.
     #[error("{name} is {what}, not UTF-8 text; {remedy}")]

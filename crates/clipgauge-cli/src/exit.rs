@@ -1,0 +1,85 @@
+//! How the process ends: exit codes, and errors as one sentence for a person.
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use clipgauge::cancel::Cause;
+
+/// A command that could do its work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ended {
+    /// Everything was done: 0.
+    Done,
+    /// Rows failed, and `--allow-failures` was not given: 3.
+    SomeFailed,
+    /// A signal ended it early, and cleanly: 130 or 143, as shells report a process that the signal killed.
+    Cancelled(Cause),
+}
+
+/// An error that another command line mends: 2, as for flags that cannot be parsed.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub(crate) struct Usage(pub(crate) anyhow::Error);
+
+const FAILED: u8 = 1;
+const USAGE: u8 = 2;
+const SOME_ROWS_FAILED: u8 = 3;
+const INTERRUPTED: u8 = 130;
+const TERMINATED: u8 = 143;
+
+/// The exit code of what a command came to; an error is told on standard error.
+pub(crate) fn code(ended: Result<Ended, anyhow::Error>) -> ExitCode {
+    match ended {
+        Ok(Ended::Done) => ExitCode::SUCCESS,
+        Ok(Ended::SomeFailed) => ExitCode::from(SOME_ROWS_FAILED),
+        Ok(Ended::Cancelled(cause)) => ExitCode::from(of_signal(cause)),
+        Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            // With standard error closed there is nobody to tell.
+            let _ = writeln!(io::stderr(), "error: {}", sentence(&error));
+            ExitCode::from(if error.is::<Usage>() { USAGE } else { FAILED })
+        }
+    }
+}
+
+/// The exit code of a process that this signal ended.
+pub(crate) fn of_signal(cause: Cause) -> u8 {
+    match cause {
+        Cause::Interrupt => INTERRUPTED,
+        Cause::Terminate => TERMINATED,
+    }
+}
+
+/// Whether what reads standard output has gone away (`| head`): it has what it wants, so that is no failure.
+fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}
+
+/// The chain of causes, from the outermost in. A cause that an outer message quotes already is not said again.
+fn sentence(error: &anyhow::Error) -> String {
+    let mut sentence = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if sentence.contains(&cause) {
+            continue;
+        }
+        if !sentence.is_empty() {
+            sentence.push_str(": ");
+        }
+        sentence.push_str(&cause);
+    }
+    sentence
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::anyhow;
+
+    use super::*;
+
+    #[test]
+    fn causes_make_one_sentence_without_repetition() {
+        let error =
+            anyhow!("No such file (os error 2)").context("a.csv cannot be read").context("a.csv cannot be read");
+        assert_eq!(sentence(&error), "a.csv cannot be read: No such file (os error 2)");
+    }
+}

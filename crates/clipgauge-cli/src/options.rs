@@ -1,0 +1,153 @@
+//! From the flags to what the library takes.
+
+use std::path::Path;
+
+use clipgauge::core::decode::DecodeOptions;
+use clipgauge::options::{Input, Output, ScoreOptions};
+use clipgauge::source::FetchOptions;
+
+use crate::args::{OutputArgs, ScoreArgs};
+
+/// What the flags of `clipgauge score` say.
+pub(crate) fn score_options(args: ScoreArgs) -> ScoreOptions {
+    let ScoreArgs { input, output, columns, model, fetch, pictures, report } = args;
+    ScoreOptions {
+        input: if is_dash(&input) { Input::Stdin } else { Input::File(input) },
+        delimiter: output.delimiter,
+        format: output.format,
+        output: place(output),
+        image_column: columns.image_column,
+        caption_column: columns.caption_column,
+        column: columns.column,
+        overwrite: columns.overwrite,
+        error_column: columns.error_column,
+        errors: report.errors,
+        summary: report.summary,
+        model: model.model,
+        metric: model.metric,
+        threads: model.threads,
+        batch_size: model.batch_size,
+        precision: model.precision,
+        fetch: FetchOptions {
+            concurrency: fetch.concurrency.get(),
+            per_host: fetch.per_host.get(),
+            timeout: fetch.timeout,
+            connect_timeout: fetch.connect_timeout,
+            retries: fetch.retries,
+            max_bytes: fetch.max_bytes,
+            headers: fetch.headers,
+            user_agent: fetch.user_agent,
+            ..FetchOptions::default()
+        },
+        decode: DecodeOptions {
+            max_pixels: pictures.max_pixels,
+            apply_orientation: !pictures.ignore_exif,
+            background: pictures.background,
+        },
+    }
+}
+
+fn place(args: OutputArgs) -> Output {
+    match args.output {
+        _ if args.in_place => Output::InPlace,
+        Some(path) if !is_dash(&path) => Output::File(path),
+        Some(_) | None => Output::Stdout,
+    }
+}
+
+fn is_dash(path: &Path) -> bool {
+    path == Path::new("-")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroUsize;
+    use std::time::Duration;
+
+    use clap::Parser;
+    use clipgauge::options::TableFormat;
+
+    use super::*;
+    use crate::args::{Cli, Command};
+
+    fn options(flags: &[&str]) -> ScoreOptions {
+        let cli = Cli::try_parse_from(["clipgauge", "score"].iter().chain(flags)).expect("flags");
+        match cli.command {
+            Command::Score(args) => score_options(*args),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn defaults_are_those_of_the_library() {
+        let library = ScoreOptions::new(Input::File("in.csv".into()));
+        assert_eq!(format!("{:?}", options(&["in.csv"])), format!("{library:?}"));
+    }
+
+    #[test]
+    fn a_dash_is_a_standard_stream() {
+        let options = options(&["-", "-o", "-"]);
+        assert_eq!((options.input, options.output), (Input::Stdin, Output::Stdout));
+    }
+
+    #[test]
+    fn flags_reach_their_options() {
+        let flags = [
+            "in.csv",
+            "--in-place",
+            "--format=tsv",
+            "--delimiter=;",
+            "--image-column=i",
+            "--caption-column=c",
+            "--column=s",
+            "--overwrite",
+            "--error-column=e",
+            "--errors=e.csv",
+            "--summary=s.json",
+            "--model=m",
+            "--threads=3",
+            "--batch-size=5",
+            "--concurrency=7",
+            "--per-host=2",
+            "--timeout=2m",
+            "--connect-timeout=1s",
+            "--retries=0",
+            "--max-bytes=1MiB",
+            "--max-pixels=2k",
+            "--ignore-exif",
+            "--background=#102030",
+            "--header=A: b",
+            "--header=C: d",
+            "--user-agent=u",
+        ];
+        let expected = ScoreOptions {
+            output: Output::InPlace,
+            delimiter: Some(b';'),
+            format: Some(TableFormat::Tsv),
+            image_column: "i".to_owned(),
+            caption_column: "c".to_owned(),
+            column: "s".to_owned(),
+            overwrite: true,
+            error_column: Some("e".to_owned()),
+            errors: Some("e.csv".into()),
+            summary: Some("s.json".into()),
+            model: "m".to_owned(),
+            threads: NonZeroUsize::new(3),
+            batch_size: NonZeroUsize::new(5).expect("not zero"),
+            fetch: FetchOptions {
+                concurrency: 7,
+                per_host: 2,
+                timeout: Duration::from_secs(120),
+                connect_timeout: Duration::from_secs(1),
+                retries: 0,
+                max_bytes: 1 << 20,
+                headers: vec![("A".to_owned(), "b".to_owned()), ("C".to_owned(), "d".to_owned())],
+                user_agent: Some("u".to_owned()),
+                ..FetchOptions::default()
+            },
+            decode: DecodeOptions { max_pixels: 2000, apply_orientation: false, background: Some([16, 32, 48]) },
+            ..ScoreOptions::new(Input::File("in.csv".into()))
+        };
+        assert_eq!(format!("{:?}", options(&flags)), format!("{expected:?}"));
+    }
+}

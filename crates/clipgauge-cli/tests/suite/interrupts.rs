@@ -1,0 +1,125 @@
+//! Signals in the middle of a run: it ends cleanly, nothing half-written looks whole, finished rows are kept.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::bench::Bench;
+
+/// Longer than any wait, also where every core is busy.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A run whose table comes through a pipe; killed when dropped.
+pub(crate) struct Running {
+    child: Child,
+    stderr: Receiver<String>,
+}
+
+impl Running {
+    pub(crate) fn start(bench: &Bench, args: &str) -> (Self, ChildStdin) {
+        let mut child = bench
+            .command(args.split(' '))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the command can be run");
+        let stdin = child.stdin.take().expect("piped");
+        let stderr = BufReader::new(child.stderr.take().expect("piped"));
+        let (lines, received) = mpsc::channel();
+        thread::spawn(move || stderr.lines().map_while(Result::ok).try_for_each(|line| lines.send(line)));
+        (Self { child, stderr: received }, stdin)
+    }
+
+    /// Waits for a line of standard error that has this in it.
+    pub(crate) fn wait_for(&self, text: &str) {
+        let until = Instant::now() + PATIENCE;
+        let mut lines = Vec::new();
+        while !lines.iter().any(|line: &String| line.contains(text)) {
+            match self.stderr.recv_timeout(until.saturating_duration_since(Instant::now())) {
+                Ok(line) => lines.push(line),
+                Err(error) => panic!("no line with {text:?} ({error}): {lines:?}"),
+            }
+        }
+    }
+
+    pub(crate) fn send(&self, signal: &str) {
+        let sent = Command::new("kill").args([signal, &self.child.id().to_string()]).status().expect("kill is there");
+        assert!(sent.success());
+    }
+
+    /// Waits for the end; returns the exit code and the rest of standard error.
+    pub(crate) fn end(mut self) -> (Option<i32>, String) {
+        let until = Instant::now() + PATIENCE;
+        let mut lines = Vec::new();
+        loop {
+            match self.stderr.recv_timeout(until.saturating_duration_since(Instant::now())) {
+                Ok(line) => lines.push(line),
+                Err(RecvTimeoutError::Disconnected) => break,
+                Err(RecvTimeoutError::Timeout) => panic!("the signal did not end the run: {lines:?}"),
+            }
+        }
+        (self.child.wait().expect("it has ended").code(), lines.join("\n"))
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // Fails when it has ended, as it should have.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Writes rows without end, a few at a time, until nobody reads them.
+fn feed(mut stdin: ChildStdin) -> thread::JoinHandle<()> {
+    thread::spawn(move || {
+        let mut text = "url,caption\n".to_owned();
+        while stdin.write_all(text.as_bytes()).is_ok() {
+            text = "no such file.png,a cat\n".repeat(20);
+            thread::sleep(Duration::from_millis(5));
+        }
+    })
+}
+
+#[test]
+fn a_signal_keeps_the_finished_rows() {
+    for (signal, code) in [("-INT", 130), ("-TERM", 143)] {
+        let bench = Bench::new().with("out.csv", "before");
+        let (running, stdin) = Running::start(&bench, "score - -o out.csv --model pictoclip --progress always");
+        let feeder = feed(stdin);
+        running.wait_for(" rows/s");
+        running.send(signal);
+        let (ended, stderr) = running.end();
+        feeder.join().expect("the feeder ends");
+        assert_eq!(ended, Some(code), "{signal}: {stderr}");
+        assert!(stderr.contains("the finished rows are in out.csv.partial"), "{signal}: {stderr}");
+        assert_eq!(bench.text("out.csv"), "before", "{signal}");
+        let partial = bench.text("out.csv.partial");
+        let mut lines = partial.lines();
+        assert_eq!(lines.next(), Some("url,caption,similarity"), "{signal}");
+        let mut rows = lines.inspect(|line| assert_eq!(*line, "no such file.png,a cat,", "{signal}"));
+        assert!(rows.by_ref().count() > 0 && partial.ends_with('\n'), "{signal}: {partial}");
+        assert_eq!(bench.names(), ["out.csv", "out.csv.errors.csv.partial", "out.csv.partial"], "{signal}");
+    }
+}
+
+#[test]
+fn rows_on_standard_output_are_whole() {
+    let bench = Bench::new();
+    let (mut running, stdin) = Running::start(&bench, "score - --model pictoclip --quiet");
+    let feeder = feed(stdin);
+    let mut stdout = BufReader::new(running.child.stdout.take().expect("piped"));
+    let mut text = String::new();
+    for _ in 0..2 {
+        stdout.read_line(&mut text).expect("readable");
+    }
+    running.send("-INT");
+    stdout.read_to_string(&mut text).expect("readable");
+    let (code, stderr) = running.end();
+    feeder.join().expect("the feeder ends");
+    assert_eq!((code, stderr.as_str()), (Some(130), ""));
+    assert!(text.starts_with("url,caption,similarity\n") && text.ends_with("png,a cat,\n"), "{text}");
+}

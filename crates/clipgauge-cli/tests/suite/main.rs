@@ -1,0 +1,11 @@
+//! The command as a user runs it: one folder, one command line, one expectation each.
+
+mod bench;
+mod documents;
+mod help;
+#[cfg(unix)]
+mod interrupts;
+mod outputs;
+mod passthrough;
+mod scoring;
+mod usage;

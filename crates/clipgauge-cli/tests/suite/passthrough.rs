@@ -1,0 +1,72 @@
+//! What comes in goes out, byte for byte. No picture is there, so that no row gets a score and each has an empty cell.
+
+use crate::bench::Bench;
+
+/// The exit code when rows failed.
+const SOME_FAILED: i32 = 3;
+
+/// Tables and what they become.
+const TABLES: &[(&str, &[u8], &[u8])] = &[
+    ("plain", b"url,caption\na,b\n", b"url,caption,similarity\na,b,\n"),
+    ("CRLF", b"url,caption\r\na,b\r\nc,d\n", b"url,caption,similarity\r\na,b,\r\nc,d,\n"),
+    ("no final line ending", b"url,caption\na,b", b"url,caption,similarity\na,b,"),
+    ("byte order mark", b"\xEF\xBB\xBFurl,caption\na,b\n", b"\xEF\xBB\xBFurl,caption,similarity\na,b,\n"),
+    ("quotes", b"\"url\",caption\n\"a\"\"\",\"b\nc\"\n", b"\"url\",caption,similarity\n\"a\"\"\",\"b\nc\",\n"),
+    (
+        "no UTF-8",
+        b"url,caption,x\na,b,\xff\xfe\0\n\xff,\xff,\n",
+        b"url,caption,x,similarity\na,b,\xff\xfe\0,\n\xff,\xff,,\n",
+    ),
+    ("blank lines", b"\nurl,caption\n\na,b\n\n\r\n", b"\nurl,caption,similarity\n\na,b,\n\n\r\n"),
+    ("ragged", b"url,caption,x\na\na,b,c,d\n", b"url,caption,x,similarity\na,,,\na,b,c,,d\n"),
+    ("only a header", b"url,caption\n", b"url,caption,similarity\n"),
+];
+
+#[test]
+fn through_files_and_pipes() {
+    for (name, table, expected) in TABLES {
+        let code = if *name == "only a header" { 0 } else { SOME_FAILED };
+        let bench = Bench::new().with("in.csv", table);
+        let flags = "--model pictoclip --quiet";
+        let ran = bench.run(&format!("score in.csv {flags}")).expect_code(code);
+        assert_eq!(ran.stdout, *expected, "{name}: to standard output");
+        assert_eq!(ran.stderr, "", "{name}");
+        let ran = bench.run_with_stdin(&format!("score - {flags}"), *table).expect_code(code);
+        assert_eq!(ran.stdout, *expected, "{name}: through pipes");
+        let ran = bench.run(&format!("score in.csv -o out.csv {flags}")).expect_code(code);
+        assert_eq!(bench.read("out.csv"), *expected, "{name}: to a file");
+        assert_eq!(ran.stdout, b"", "{name}");
+        bench.run(&format!("score in.csv --in-place {flags}")).expect_code(code);
+        assert_eq!(bench.read("in.csv"), *expected, "{name}: in place");
+    }
+}
+
+#[test]
+fn other_separators() {
+    let flags = "--model pictoclip --quiet";
+    let bench = Bench::new()
+        .with("in.tsv", "url\tcaption\na,1\t\"b\t2\"\n")
+        .with("in.txt", "url;caption\na,1;b\n")
+        .with("in", "url,caption\na,b\n");
+    for (args, expected) in [
+        ("score in.tsv", "url\tcaption\tsimilarity\na,1\t\"b\t2\"\t\n"),
+        ("score in.txt --delimiter ;", "url;caption;similarity\na,1;b;\n"),
+        ("score in.txt --delimiter ; --format csv", "url;caption;similarity\na,1;b;\n"),
+        ("score in", "url,caption,similarity\na,b,\n"),
+    ] {
+        let ran = bench.run(&format!("{args} {flags}")).expect_code(SOME_FAILED);
+        assert_eq!(ran.text(), expected, "{args}");
+    }
+    let table = "url\tcaption\na\tb\n";
+    let ran = bench.run_with_stdin(&format!("score - --format tsv {flags}"), table).expect_code(SOME_FAILED);
+    assert_eq!(ran.text(), "url\tcaption\tsimilarity\na\tb\t\n");
+}
+
+#[test]
+fn a_long_table_stays_in_order() {
+    let rows: String = (0..20_000).map(|row| format!("{row}.png,caption {row}\n")).collect();
+    let bench = Bench::new().with("in.csv", format!("url,caption\n{rows}"));
+    let ran = bench.run("score in.csv --model pictoclip --quiet").expect_code(SOME_FAILED);
+    let expected = rows.replace('\n', ",\n");
+    assert!(ran.text() == format!("url,caption,similarity\n{expected}"), "rows were changed or moved");
+}

@@ -1,0 +1,197 @@
+//! Runs with a model: the bundled one over the examples.
+
+use std::fs;
+use std::path::Path;
+
+use crate::bench::{Bench, repository};
+
+/// How far a score may be from the reference's. Decoders of JPEG differ by a level here and there.
+const TOLERANCE: f64 = 2e-3;
+
+/// A bench with the examples in its folder.
+fn bench() -> Bench {
+    let bench = Bench::new();
+    let examples = repository().join("examples");
+    fs::create_dir(bench.path("images")).expect("creatable");
+    for image in fs::read_dir(examples.join("images")).expect("there") {
+        let image = image.expect("an entry").path();
+        fs::copy(&image, bench.path("images").join(image.file_name().expect("a name"))).expect("copyable");
+    }
+    fs::copy(examples.join("pairs.csv"), bench.path("pairs.csv")).expect("copyable");
+    bench
+}
+
+fn column(table: &str, name: &str) -> Vec<String> {
+    let mut table = csv::Reader::from_reader(table.as_bytes());
+    let at = table.headers().expect("a header").iter().position(|column| column == name).expect("the column");
+    table.records().map(|row| row.expect("a row")[at].to_owned()).collect()
+}
+
+fn expected_scores() -> Vec<f64> {
+    let text = fs::read_to_string(repository().join("examples/expected.json")).expect("readable");
+    let json: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    let rows = json["rows"].as_array().expect("rows");
+    rows.iter().map(|row| row["cosine"].as_f64().expect("a number")).collect()
+}
+
+#[test]
+fn scores_are_the_reference_s() {
+    let bench = bench();
+    let ran = bench.run("score pairs.csv --model pictoclip").expect_code(0);
+    let scores = column(ran.text(), "similarity");
+    let expected = expected_scores();
+    assert_eq!(scores.len(), expected.len());
+    for (row, (score, expected)) in scores.iter().zip(expected).enumerate() {
+        let score: f64 = score.parse().expect("a number");
+        assert!((score - expected).abs() <= TOLERANCE, "row {}: {score} is not {expected}", row + 1);
+    }
+    assert!(ran.stderr.contains("51 rows, 51 scored, in"), "{}", ran.stderr);
+}
+
+#[test]
+fn the_readme_shows_what_is_printed() {
+    let readme = fs::read_to_string(repository().join("README.md")).expect("readable");
+    let shown = readme.split("```csv\n").nth(1).and_then(|rest| rest.split("```").next()).expect("a table");
+    let ran = bench().run("score pairs.csv --model pictoclip --quiet").expect_code(0);
+    let printed = ran.text();
+    assert!(column(shown, "caption").len() > 3);
+    assert_eq!(column(shown, "caption"), column(printed, "caption")[..column(shown, "caption").len()]);
+    for (shown, printed) in column(shown, "similarity").iter().zip(column(printed, "similarity")) {
+        let number = |text: &str| text.parse::<f64>().expect("a number");
+        assert!((number(shown) - number(&printed)).abs() <= TOLERANCE, "README.md shows {shown}, not {printed}");
+    }
+}
+
+#[test]
+fn every_input_byte_stays() {
+    let bench = bench();
+    let ran = bench.run("score pairs.csv --model pictoclip --quiet").expect_code(0);
+    let before = bench.text("pairs.csv");
+    for (before, after) in before.lines().zip(ran.text().lines()) {
+        let (kept, cell) = after.rsplit_once(',').expect("a cell");
+        assert_eq!(kept, before);
+        assert!(cell == "similarity" || cell.parse::<f32>().is_ok(), "{cell}");
+    }
+    assert_eq!(ran.text().lines().count(), before.lines().count());
+}
+
+#[test]
+fn scores_do_not_depend_on_how_the_work_is_cut() {
+    let bench = bench();
+    let scored =
+        |flags: &str| bench.run(&format!("score pairs.csv --model pictoclip --quiet {flags}")).expect_code(0).stdout;
+    let expected = scored("");
+    for flags in ["--threads 1 --batch-size 1", "--threads 2 --batch-size 7", "--concurrency 1 --batch-size 64"] {
+        assert!(scored(flags) == expected, "{flags} changes scores");
+    }
+}
+
+#[test]
+fn a_file_in_place_and_a_pipe_give_the_same() {
+    let bench = bench();
+    let flags = "--model pictoclip --quiet";
+    let piped = bench.run_with_stdin(&format!("score - {flags}"), bench.read("pairs.csv")).expect_code(0).stdout;
+    bench.run(&format!("score pairs.csv -o out.csv {flags}")).expect_code(0);
+    bench.run(&format!("score pairs.csv --in-place {flags}")).expect_code(0);
+    assert!(piped == bench.read("out.csv") && piped == bench.read("pairs.csv"));
+    assert_eq!(bench.names(), ["images", "out.csv", "pairs.csv"]);
+}
+
+#[test]
+fn bad_rows_have_their_kinds_and_the_others_their_scores() {
+    let bench = bench();
+    let whole = fs::read(bench.path("images/02-1f436-noto.jpg")).expect("readable");
+    let table = "url,caption\n\
+        images/02-1f436-noto.jpg,a dog\n\
+        ,a dog\n\
+        images/02-1f436-noto.jpg\n\
+        images/none.png,a dog\n\
+        empty.png,a dog\n\
+        page.png,a dog\n\
+        cut.jpg,a dog\n\
+        ftp://example.org/a.png,a dog\n\
+        images/02-1f436-noto.jpg,\n";
+    let bench = bench
+        .with("table.csv", table)
+        .with("empty.png", "")
+        .with("page.png", "<html><body>404</body></html>")
+        .with("cut.jpg", &whole[..whole.len() / 2]);
+    let ran = bench.run("score table.csv --model pictoclip --error-column why --quiet").expect_code(3);
+    let kinds = ["", "no_image", "no_caption", "not_found", "empty", "not_an_image", "truncated", "bad_address", ""];
+    assert_eq!(column(ran.text(), "why"), kinds);
+    for (score, kind) in column(ran.text(), "similarity").iter().zip(kinds) {
+        assert_eq!(score.is_empty(), !kind.is_empty(), "{score} with {kind}");
+    }
+}
+
+#[test]
+fn invalid_text_is_a_bad_address_or_a_lossy_caption() {
+    let bench = bench();
+    let table = b"url,caption\nimages/\xff.png,a dog\nimages/02-1f436-noto.jpg,a \xff dog\n";
+    let bench = bench.with("table.csv", table);
+    let ran = bench.run("score table.csv --model pictoclip --error-column why -o out.csv --quiet").expect_code(3);
+    assert_eq!(ran.stdout, b"");
+    let out = bench.read("out.csv");
+    assert!(out.windows(8).any(|part| part == b"a \xff dog,"), "the caption was changed");
+    let text = String::from_utf8_lossy(&out);
+    assert_eq!(column(&text, "why"), ["bad_address", ""]);
+}
+
+#[test]
+fn long_captions_are_scored_and_counted() {
+    let caption = "word ".repeat(200);
+    let bench = bench().with("table.csv", format!("url,caption\nimages/02-1f436-noto.jpg,{caption}\n"));
+    let ran = bench.run("score table.csv --model pictoclip --summary s.json").expect_code(0);
+    assert!(ran.stderr.contains("1 caption was longer than the model reads"), "{}", ran.stderr);
+    let json: serde_json::Value = serde_json::from_str(&bench.text("s.json")).expect("JSON");
+    assert_eq!(json["truncated_captions"], 1);
+}
+
+#[test]
+fn the_summary_has_the_quantiles() {
+    let bench = bench();
+    bench.run("score pairs.csv -o out.csv --model pictoclip --summary s.json").expect_code(0);
+    let json: serde_json::Value = serde_json::from_str(&bench.text("s.json")).expect("JSON");
+    let mut scores: Vec<f64> =
+        column(&bench.text("out.csv"), "similarity").iter().map(|score| score.parse().expect("a number")).collect();
+    scores.sort_by(f64::total_cmp);
+    let near = |name: &str, expected: f64| {
+        let value = json["score"][name].as_f64().expect("a number");
+        assert!((value - expected).abs() < 1e-6, "{name}: {value} is not {expected}");
+    };
+    near("min", scores[0]);
+    near("median", scores[25]);
+    near("max", scores[50]);
+    near("mean", scores.iter().sum::<f64>() / 51.0);
+    for stage in ["fetch", "decode", "encode_images", "encode_texts"] {
+        assert!(json["seconds"]["stages"][stage].as_f64().is_some_and(|seconds| seconds > 0.0), "{stage}: {json}");
+    }
+}
+
+#[test]
+fn a_model_that_cannot_be_had_is_an_error_with_a_remedy() {
+    let bench = bench();
+    for model in ["no-such/model", "openai/clip-vit-base-patch32"] {
+        let ran = bench.run(&format!("score pairs.csv -o out.csv --model {model}")).expect_code(1);
+        assert!(ran.stderr.starts_with("error: ") && ran.stderr.contains(model), "{}", ran.stderr);
+        assert!(!Path::exists(&bench.path("out.csv")), "{model}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_signal_ends_a_run_that_waits_for_its_input() {
+    use std::io::Write;
+
+    use crate::interrupts::Running;
+
+    let bench = bench();
+    let (running, mut stdin) = Running::start(&bench, "score - -o out.csv --model pictoclip --progress always");
+    stdin.write_all(b"url,caption\nimages/02-1f436-noto.jpg,a dog\n").expect("writable");
+    running.wait_for("1 row,");
+    running.send("-TERM");
+    let (code, stderr) = running.end();
+    assert_eq!(code, Some(143), "{stderr}");
+    let scores = column(&bench.text("out.csv.partial"), "similarity");
+    assert!(scores.len() == 1 && scores[0].parse::<f32>().is_ok(), "{scores:?}");
+}

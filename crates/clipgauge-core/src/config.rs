@@ -1,0 +1,140 @@
+//! Reading a model's JSON files field by field, so that what is wrong with one is said by its name.
+
+use std::borrow::Cow;
+
+use serde_json::{Map, Value};
+
+use crate::error::LoadError;
+use crate::model_files::ModelFiles;
+
+/// The largest width, count or size that a configuration may claim: far above any model, far below what could
+/// overflow when sizes are multiplied.
+const MAX_COUNT: u64 = 1 << 20;
+
+/// A configuration file.
+pub(crate) struct ConfigFile {
+    file: String,
+    fields: Map<String, Value>,
+}
+
+impl ConfigFile {
+    /// Reads a JSON file that has to be there.
+    pub(crate) fn read(files: &ModelFiles, name: &'static str) -> Result<Self, LoadError> {
+        let bytes = files.require(name)?;
+        let file = files.display(name);
+        match serde_json::from_slice(&bytes) {
+            Ok(Value::Object(fields)) => Ok(Self { file, fields }),
+            Ok(_) => Err(LoadError::Malformed { file, problem: "it is not a JSON object".into() }),
+            Err(error) => Err(LoadError::Malformed { file, problem: error.to_string().into() }),
+        }
+    }
+
+    /// The fields at the top.
+    pub(crate) fn root(&self) -> Section<'_> {
+        Section { file: &self.file, path: String::new(), fields: Some(&self.fields) }
+    }
+}
+
+/// An object within a configuration; one that is not there has the defaults of every field.
+pub(crate) struct Section<'a> {
+    file: &'a str,
+    path: String,
+    fields: Option<&'a Map<String, Value>>,
+}
+
+impl<'a> Section<'a> {
+    /// The first of these objects that is there and not null.
+    pub(crate) fn section(&self, names: &[&str]) -> Result<Section<'a>, LoadError> {
+        for &name in names {
+            match self.value(name) {
+                None => {}
+                Some(Value::Object(fields)) => {
+                    return Ok(Section { file: self.file, path: self.full_name(name), fields: Some(fields) });
+                }
+                Some(_) => return Err(self.wrong(name, "is not an object")),
+            }
+        }
+        Ok(Section { file: self.file, path: self.full_name(names[0]), fields: None })
+    }
+
+    /// A whole number from 1.
+    pub(crate) fn count(&self, name: &str, default: usize) -> Result<usize, LoadError> {
+        let Some(value) = self.value(name) else { return Ok(default) };
+        match value.as_u64() {
+            Some(count @ 1..=MAX_COUNT) => Ok(count as usize),
+            _ => Err(self.wrong(name, format!("is {value}, not a whole number from 1 to {MAX_COUNT}"))),
+        }
+    }
+
+    /// The id of a token.
+    pub(crate) fn token(&self, name: &str, default: u32) -> Result<u32, LoadError> {
+        let Some(value) = self.value(name) else { return Ok(default) };
+        let id = value.as_u64().and_then(|id| u32::try_from(id).ok());
+        id.ok_or_else(|| self.wrong(name, format!("is {value}, not the id of a token")))
+    }
+
+    /// A number above zero.
+    pub(crate) fn positive(&self, name: &str, default: f32) -> Result<f32, LoadError> {
+        let Some(value) = self.value(name) else { return Ok(default) };
+        match value.as_f64().map(|number| number as f32) {
+            Some(number) if number > 0.0 && number.is_finite() => Ok(number),
+            _ => Err(self.wrong(name, format!("is {value}, not a number above zero"))),
+        }
+    }
+
+    /// Whether something is so.
+    pub(crate) fn flag(&self, name: &str, default: bool) -> Result<bool, LoadError> {
+        match self.value(name) {
+            None => Ok(default),
+            Some(Value::Bool(flag)) => Ok(*flag),
+            Some(value) => Err(self.wrong(name, format!("is {value}, not true or false"))),
+        }
+    }
+
+    /// What a field says, if it says something: not null, false, empty or zero.
+    pub(crate) fn set(&self, name: &str) -> Option<String> {
+        let value = self.value(name)?;
+        let says_nothing = match value {
+            Value::Bool(flag) => !flag,
+            Value::String(text) => text.is_empty(),
+            Value::Object(fields) => fields.is_empty(),
+            Value::Array(items) => items.is_empty(),
+            Value::Number(number) => number.as_f64() == Some(0.0),
+            Value::Null => true,
+        };
+        (!says_nothing).then(|| value.to_string())
+    }
+
+    /// A string.
+    pub(crate) fn text(&self, name: &str) -> Result<Option<&'a str>, LoadError> {
+        match self.value(name) {
+            None => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text)),
+            Some(value) => Err(self.wrong(name, format!("is {value}, not a string"))),
+        }
+    }
+
+    /// The error that a field has a value which is known to exist but not supported.
+    pub(crate) fn unsupported(&self, name: &str, value: &str, supported: impl Into<Cow<'static, str>>) -> LoadError {
+        LoadError::Unsupported {
+            file: self.file.to_owned(),
+            field: self.full_name(name),
+            value: value.to_owned(),
+            supported: supported.into(),
+        }
+    }
+
+    /// The error that a field makes no sense.
+    pub(crate) fn wrong(&self, name: &str, problem: impl Into<Cow<'static, str>>) -> LoadError {
+        LoadError::Field { file: self.file.to_owned(), field: self.full_name(name), problem: problem.into() }
+    }
+
+    /// A field that is there and not null.
+    fn value(&self, name: &str) -> Option<&'a Value> {
+        self.fields?.get(name).filter(|value| !value.is_null())
+    }
+
+    fn full_name(&self, name: &str) -> String {
+        if self.path.is_empty() { name.to_owned() } else { format!("{}.{name}", self.path) }
+    }
+}

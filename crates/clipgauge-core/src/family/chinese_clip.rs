@@ -1,0 +1,74 @@
+//! Chinese-CLIP: CLIP's image tower beside a Chinese BERT.
+//!
+//! Yang et al. 2022; transformers' `models/chinese_clip/modeling_chinese_clip.py`.
+
+use crate::backend::{Backend, Rows};
+use crate::config::ConfigFile;
+use crate::encoder::EncodeError;
+use crate::error::LoadError;
+use crate::family::config::{TowerDefaults, transformer};
+use crate::family::parameters::Parameters;
+use crate::family::towers::bert::{Bert, BertShape};
+use crate::family::towers::vision::Vision;
+use crate::family::towers::{Tower, TwoTowers, logit_scale};
+use crate::family::{ModelFamily, clip};
+use crate::model_files::ModelFiles;
+use crate::spec::{ImageSpec, ModelSpec, TextSpec};
+use crate::tokenize::{TokenBatch, Tokenizer};
+use crate::weights::Weights;
+
+const TEXT_DEFAULTS: TowerDefaults =
+    TowerDefaults { width: 768, inner_width: 3072, layers: 12, heads: 12, activation: "gelu", epsilon: 1e-12 };
+
+/// Loads a Chinese-CLIP.
+pub(super) fn load<B: Backend>(files: &ModelFiles, backend: B) -> Result<TwoTowers<B>, LoadError> {
+    let config = ConfigFile::read(files, "config.json")?;
+    let root = config.root();
+    let embedding_width = root.count("projection_dim", 512)?;
+    let vision = clip::vision_shape(&root, embedding_width)?;
+    let section = root.section(&["text_config_dict", "text_config"])?;
+    let text = BertShape {
+        transformer: transformer(&section, &TEXT_DEFAULTS)?,
+        vocabulary: section.count("vocab_size", 30_522)?,
+        positions: section.count("max_position_embeddings", 512)?,
+        first_position: 0,
+        token_types: section.count("type_vocab_size", 2)?,
+    };
+    let text_spec = TextSpec { context_length: text.positions, pad_token: None };
+    let image_spec = ImageSpec::read(files)?;
+    image_spec.check_size(files, vision.image_size)?;
+    let weights = Weights::open(files)?;
+    let parameters = Parameters { weights: &weights, backend: &backend };
+    Ok(TwoTowers {
+        spec: ModelSpec {
+            family: Some(ModelFamily::ChineseClip),
+            image: image_spec,
+            tokenizer: Tokenizer::read(files, &text_spec)?,
+            text: text_spec,
+            embedding_width,
+            logit_scale: Some(logit_scale(&parameters, "logit_scale")?),
+            logit_bias: None,
+        },
+        image: Box::new(Vision::load(&parameters, &clip::VISION, vision)?),
+        text: Box::new(Text {
+            bert: Bert::load(&parameters, "text_model.", text)?,
+            projection: parameters.projection("text_projection", embedding_width, text.transformer.width)?,
+            embedding_width,
+        }),
+        backend,
+    })
+}
+
+struct Text<B: Backend> {
+    bert: Bert<B>,
+    projection: B::Linear,
+    embedding_width: usize,
+}
+
+impl<B: Backend> Tower<B, TokenBatch> for Text<B> {
+    fn forward(&self, backend: &B, batch: &TokenBatch) -> Result<Rows, EncodeError> {
+        let mut projected = Rows::new(self.embedding_width);
+        backend.linear(&self.bert.forward(backend, batch)?, &self.projection, &mut projected);
+        Ok(projected)
+    }
+}

@@ -1,0 +1,161 @@
+//! SigLIP 2 NaFlex: SigLIP over patches that keep a picture's aspect ratio, as many as it has.
+//!
+//! Tschannen et al. 2025; transformers' `models/siglip2/modeling_siglip2.py`.
+
+use crate::backend::{Backend, LayerNorm, Rows};
+use crate::config::ConfigFile;
+use crate::encoder::EncodeError;
+use crate::error::LoadError;
+use crate::family::ModelFamily;
+use crate::family::clip::BLOCK;
+use crate::family::config::transformer;
+use crate::family::parameters::Parameters;
+use crate::family::siglip::{DEFAULTS, POOL, load_text, spec, vision_section};
+use crate::family::towers::attention_pool::AttentionPool;
+use crate::family::towers::transformer::{Pooling, Transformer, TransformerShape};
+use crate::family::towers::{Tower, TwoTowers, add};
+use crate::model_files::ModelFiles;
+use crate::pixels::PixelBatch;
+use crate::spec::ImageSpec;
+use crate::weights::Weights;
+
+/// Loads a NaFlex model.
+pub(super) fn load<B: Backend>(files: &ModelFiles, backend: B) -> Result<TwoTowers<B>, LoadError> {
+    let config = ConfigFile::read(files, "config.json")?;
+    let root = config.root();
+    let vision = vision_section(&root)?;
+    let shape = transformer(&vision, &DEFAULTS)?;
+    let positions = vision.count("num_patches", 256)?;
+    let grid = positions.isqrt();
+    if grid * grid != positions {
+        return Err(vision.wrong("num_patches", format!("is {positions}, not the square of a whole number")));
+    }
+    let patch_width = vision.count("num_channels", 3)? * vision.count("patch_size", 16)?.pow(2);
+    let image_spec = ImageSpec::read(files)?;
+    let weights = Weights::open(files)?;
+    let parameters = Parameters { weights: &weights, backend: &backend };
+    let (text, text_spec) = load_text(&parameters, &root, shape.width)?;
+    let TransformerShape { width, epsilon, .. } = shape;
+    Ok(TwoTowers {
+        spec: spec(ModelFamily::SiglipNaflex, files, &parameters, image_spec, text_spec, width)?,
+        image: Box::new(Vision {
+            width,
+            patch_width,
+            grid,
+            patch_embedding: parameters.linear("vision_model.embeddings.patch_embedding", width, patch_width)?,
+            position_embedding: parameters.table(
+                "vision_model.embeddings.position_embedding.weight",
+                positions,
+                width,
+            )?,
+            transformer: Transformer::load(&parameters, "vision_model.encoder.layers", &BLOCK, shape)?,
+            norm: parameters.norm("vision_model.post_layernorm", width, epsilon)?,
+            pool: AttentionPool::load(&parameters, &POOL, shape)?,
+        }),
+        text: Box::new(text),
+        backend,
+    })
+}
+
+struct Vision<B: Backend> {
+    width: usize,
+    patch_width: usize,
+    /// Rows and columns of the learnt positions.
+    grid: usize,
+    patch_embedding: B::Linear,
+    /// `[grid², width]`
+    position_embedding: Rows,
+    transformer: Transformer<B>,
+    norm: LayerNorm,
+    pool: AttentionPool<B>,
+}
+
+impl<B: Backend> Tower<B, PixelBatch> for Vision<B> {
+    fn forward(&self, backend: &B, batch: &PixelBatch) -> Result<Rows, EncodeError> {
+        let (patches, grids) = self.patches(batch)?;
+        let mut hidden = Rows::new(self.width);
+        backend.linear(&patches, &self.patch_embedding, &mut hidden);
+        let mut ends = Vec::with_capacity(grids.len());
+        let mut first = 0;
+        for &[rows, columns] in grids {
+            let positions = self.positions(rows as usize, columns as usize);
+            (0..positions.len()).for_each(|token| add(hidden.row_mut(first + token), positions.row(token)));
+            first += positions.len();
+            ends.push(first);
+        }
+        let hidden = self.transformer.forward(backend, hidden, &ends, Pooling::All, false);
+        let mut normed = Rows::new(self.width);
+        backend.layer_norm(&hidden, &self.norm, &mut normed);
+        Ok(self.pool.forward(backend, &normed, &ends))
+    }
+}
+
+impl<B: Backend> Vision<B> {
+    /// The patches that are there, without those that only fill up: no mask is needed where there is no padding.
+    fn patches<'a>(&self, batch: &'a PixelBatch) -> Result<(Rows, &'a [[u32; 2]]), EncodeError> {
+        let expected = || format!("patches of {} numbers", self.patch_width);
+        match batch {
+            PixelBatch::Patches { values, max_patches, patch_width, grids } if *patch_width == self.patch_width => {
+                let mut patches = Rows::new(*patch_width);
+                for (picture, [rows, columns]) in values.chunks_exact(max_patches * patch_width).zip(grids) {
+                    let real = (rows * columns) as usize;
+                    picture.chunks_exact(*patch_width).take(real).for_each(|patch| patches.push(patch));
+                }
+                Ok((patches, grids))
+            }
+            PixelBatch::Patches { patch_width, .. } => {
+                Err(EncodeError::PictureShape { expected: expected(), found: format!("patches of {patch_width}") })
+            }
+            PixelBatch::Pictures { height, width, .. } => {
+                Err(EncodeError::PictureShape { expected: expected(), found: format!("{height}×{width} pixels") })
+            }
+        }
+    }
+
+    /// The learnt positions brought to another grid, `[rows · columns, width]`: bilinear with antialiasing, as
+    /// PyTorch's `interpolate` does it for each axis in turn.
+    fn positions(&self, rows: usize, columns: usize) -> Rows {
+        let width = self.width;
+        let (across, down) = (weights(self.grid, columns), weights(self.grid, rows));
+        let mut narrowed = Rows::new(width);
+        narrowed.set_len(self.grid * columns);
+        for row in 0..self.grid {
+            for (column, (start, weights)) in across.iter().enumerate() {
+                let sum = narrowed.row_mut(row * columns + column);
+                for (source, weight) in (row * self.grid + start..).zip(weights) {
+                    let source = self.position_embedding.row(source);
+                    sum.iter_mut().zip(source).for_each(|(sum, value)| *sum += weight * value);
+                }
+            }
+        }
+        let mut positions = Rows::new(width);
+        positions.set_len(rows * columns);
+        for (row, (start, weights)) in down.iter().enumerate() {
+            for column in 0..columns {
+                let sum = positions.row_mut(row * columns + column);
+                for (source, weight) in (*start..).zip(weights) {
+                    let source = narrowed.row(source * columns + column);
+                    sum.iter_mut().zip(source).for_each(|(sum, value)| *sum += weight * value);
+                }
+            }
+        }
+        positions
+    }
+}
+
+/// The weights of a triangle filter with antialiasing: for each output, the first input and the weights from there on.
+/// PyTorch's `_compute_indices_weights_aa`, which is Pillow's `precompute_coeffs`.
+fn weights(inputs: usize, outputs: usize) -> Vec<(usize, Vec<f32>)> {
+    let scale = inputs as f32 / outputs as f32;
+    let support = scale.max(1.0);
+    let of_output = |output: usize| {
+        let centre = scale * (output as f32 + 0.5);
+        let start = ((centre - support + 0.5) as usize).min(inputs - 1);
+        let end = ((centre + support + 0.5) as usize).min(inputs);
+        let weight = |input: usize| (1.0 - ((input as f32 - centre + 0.5) / support).abs()).max(0.0);
+        let weights: Vec<f32> = (start..end).map(weight).collect();
+        let total: f32 = weights.iter().sum();
+        (start, weights.into_iter().map(|weight| weight / total).collect())
+    };
+    (0..outputs).map(of_output).collect()
+}

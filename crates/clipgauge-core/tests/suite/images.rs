@@ -1,0 +1,3 @@
+//! From the bytes of a picture file to the numbers that the image tower takes.
+
+mod golden;
