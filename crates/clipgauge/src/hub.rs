@@ -33,7 +33,7 @@ pub fn resolve(
     _: &crate::cancel::Cancel,
 ) -> Result<ResolvedModel, HubError> {
     let files = if name == "pictoclip" {
-        ModelFiles::Folder("crates/clipgauge-pictoclip/model".into())
+        ModelFiles::Bundled(clipgauge_pictoclip::FILES)
     } else {
         ModelFiles::Folder(name.into())
     };

@@ -115,7 +115,8 @@ fn an_output_that_fails_leaves_what_was_there() {
         "error: in.csv: row 2 is longer than 64 MiB; look for a quote at its start that is never closed\n"
     );
     assert_eq!(bench.text("out.csv"), "before");
-    assert_eq!(bench.names(), ["in.csv", "out.csv"]);
+    assert_eq!(bench.names(), ["in.csv", "out.csv", "out.csv.partial"]);
+    assert_eq!(bench.text("out.csv.partial"), "url,caption,similarity\na.png,a cat,\n");
 }
 
 #[cfg(unix)]
