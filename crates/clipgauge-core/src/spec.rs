@@ -2,6 +2,8 @@
 //!
 //! No stage has a constant of any one model; what differs between models is a field here.
 
+mod preprocessor_config;
+
 use crate::family::ModelFamily;
 use crate::tokenize::Tokenizer;
 
