@@ -118,6 +118,17 @@ fn a_run_that_fails_leaves_what_was_there_and_keeps_its_rows() {
 
 #[cfg(unix)]
 #[test]
+fn devices_can_be_named_for_anything() {
+    let bench = bench();
+    let flags = "--model pictoclip --quiet";
+    bench.run(&format!("score pairs.csv -o /dev/null --errors /dev/null --summary /dev/null {flags}")).expect_code(3);
+    let ran = bench.run(&format!("score pairs.csv -o /dev/stdout {flags}")).expect_code(3);
+    assert!(ran.text().starts_with("url,caption,similarity\na.png,a cat,\n"), "{}", ran.text());
+    assert_eq!(bench.names(), ["pairs.csv"]);
+}
+
+#[cfg(unix)]
+#[test]
 fn links_and_permissions_stay() {
     use std::fs::{self, Permissions};
     use std::os::unix::fs::{PermissionsExt, symlink};
