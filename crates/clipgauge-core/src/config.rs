@@ -74,7 +74,9 @@ impl<'a> Section<'a> {
         };
         let sides = match self.value(name) {
             None => Some([default; 2]),
-            Some(Value::Array(sides)) if sides.len() == 2 => side(&sides[0]).zip(side(&sides[1])).map(<[usize; 2]>::from),
+            Some(Value::Array(sides)) if sides.len() == 2 => {
+                side(&sides[0]).zip(side(&sides[1])).map(<[usize; 2]>::from)
+            }
             Some(value) => side(value).map(|side| [side; 2]),
         };
         sides.ok_or_else(|| self.wrong(name, format!("is not one or two whole numbers from 1 to {MAX_COUNT}")))

@@ -30,7 +30,8 @@ struct FileNames {
 const TRANSFORMERS: FileNames = FileNames { safetensors: "model.safetensors", torch: "pytorch_model.bin" };
 
 /// As open_clip names them.
-const OPEN_CLIP: FileNames = FileNames { safetensors: "open_clip_model.safetensors" };
+const OPEN_CLIP: FileNames =
+    FileNames { safetensors: "open_clip_model.safetensors", torch: "open_clip_pytorch_model.bin" };
 
 /// The tensors of one model.
 ///
