@@ -3,14 +3,16 @@
 mod lines;
 
 use std::collections::HashMap;
+use std::fmt;
 use std::io::{self, IsTerminal, Write};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use clipgauge::options::Output;
 use clipgauge::progress::Progress;
 use clipgauge::table::Position;
-use indicatif::{HumanCount, MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{HumanCount, MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
 use crate::args::ProgressWhen;
 
@@ -23,6 +25,13 @@ const TICK: Duration = Duration::from_millis(200);
 const EVERY: Duration = Duration::from_secs(10);
 /// The same with `--progress always`.
 const ALWAYS_EVERY: Duration = Duration::from_secs(1);
+
+/// The bar of the rows, as long as nobody knows how many there are.
+const WITHOUT_END: &str = "{human_pos} rows{msg}, {rate}, {elapsed}";
+/// The same when that can be guessed.
+const WITH_END: &str = "{bar:30} {human_pos}/~{human_len} rows{msg}, {rate}, {eta} left";
+/// The bar of a download.
+const DOWNLOAD: &str = "{bar:30} {msg} {bytes}/{total_bytes}, {bytes_per_sec}, {eta} left";
 
 /// Standard error, shared by the progress, the log and the summary. Clones are the same screen.
 #[derive(Clone)]
@@ -83,7 +92,7 @@ impl Progress for Screen {
         match &*self.shows {
             Shows::Bars(bars) => {
                 bars.rows.set_position(done);
-                if failed > 0 {
+                if bars.failed.swap(failed, Ordering::Relaxed) != failed {
                     bars.rows.set_message(format!(", {} failed", HumanCount(failed)));
                 }
             }
@@ -129,6 +138,7 @@ fn expected_rows(position: Position) -> Option<u64> {
 struct Bars {
     all: MultiProgress,
     rows: ProgressBar,
+    failed: AtomicU64,
     downloads: Mutex<HashMap<String, ProgressBar>>,
 }
 
@@ -136,14 +146,14 @@ impl Bars {
     fn new() -> Self {
         let all = MultiProgress::with_draw_target(ProgressDrawTarget::stderr());
         let rows = all.add(ProgressBar::no_length());
-        rows.set_style(style("{human_pos} rows{msg}, {per_sec}, {elapsed}"));
+        rows.set_style(style(WITHOUT_END));
         rows.enable_steady_tick(TICK);
-        Self { all, rows, downloads: Mutex::default() }
+        Self { all, rows, failed: AtomicU64::new(0), downloads: Mutex::default() }
     }
 
     fn expect(&self, rows: u64) {
         if self.rows.length().is_none() {
-            self.rows.set_style(style("{bar:30} {human_pos}/~{human_len} rows{msg}, {per_sec}, {eta} left"));
+            self.rows.set_style(style(WITH_END));
         }
         self.rows.set_length(rows);
     }
@@ -152,7 +162,7 @@ impl Bars {
         let mut downloads = self.downloads.lock().unwrap_or_else(PoisonError::into_inner);
         let bar = downloads.entry(file.to_owned()).or_insert_with(|| {
             let bar = self.all.insert_before(&self.rows, ProgressBar::no_length());
-            bar.set_style(style("{bar:30} {msg} {bytes}/{total_bytes}, {bytes_per_sec}, {eta} left"));
+            bar.set_style(style(DOWNLOAD));
             bar.set_message(file.to_owned());
             bar
         });
@@ -167,7 +177,38 @@ impl Bars {
     }
 }
 
-/// The templates are ours and each is drawn by a test, so that the plain style is never seen.
+/// A style with `rate`, the rows per second in short. The templates are ours, and a test reads each, so that the plain
+/// style is never seen.
 fn style(template: &str) -> ProgressStyle {
-    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()).with_key(
+        "rate",
+        |state: &ProgressState, out: &mut dyn fmt::Write| {
+            // The bar is drawn without it rather than not at all.
+            let _ = write!(out, "{:.1} rows/s", state.per_sec());
+        },
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_template_can_be_read() {
+        for template in [WITHOUT_END, WITH_END, DOWNLOAD] {
+            assert!(ProgressStyle::with_template(template).is_ok(), "{template}");
+        }
+    }
+
+    #[test]
+    fn rows_to_come_are_expected_to_be_like_those_that_came() {
+        let position = |rows, bytes_read, total_bytes| Position { rows, bytes_read, total_bytes };
+        assert_eq!(expected_rows(position(10, 1000, Some(5000))), Some(50));
+        assert_eq!(expected_rows(position(10, 5000, Some(5000))), Some(10));
+        assert_eq!(expected_rows(position(0, 20, Some(5000))), Some(0));
+        assert_eq!(expected_rows(position(10, 1000, None)), None);
+        assert_eq!(expected_rows(position(0, 0, Some(0))), None);
+        // A file that grew while it was read.
+        assert_eq!(expected_rows(position(10, 2000, Some(1000))), Some(10));
+    }
 }

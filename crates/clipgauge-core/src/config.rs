@@ -66,6 +66,31 @@ impl<'a> Section<'a> {
         }
     }
 
+    /// Two whole numbers from 1, given as two or as one for both.
+    pub(crate) fn sides(&self, name: &str, default: usize) -> Result<[usize; 2], LoadError> {
+        let side = |value: &Value| match value.as_u64() {
+            Some(side @ 1..=MAX_COUNT) => Some(side as usize),
+            _ => None,
+        };
+        let sides = match self.value(name) {
+            None => Some([default; 2]),
+            Some(Value::Array(sides)) if sides.len() == 2 => {
+                side(&sides[0]).zip(side(&sides[1])).map(<[usize; 2]>::from)
+            }
+            Some(value) => side(value).map(|side| [side; 2]),
+        };
+        sides.ok_or_else(|| self.wrong(name, format!("is not one or two whole numbers from 1 to {MAX_COUNT}")))
+    }
+
+    /// Three numbers, one for each channel.
+    pub(crate) fn channels(&self, name: &str, default: [f32; 3]) -> Result<[f32; 3], LoadError> {
+        let Some(value) = self.value(name) else { return Ok(default) };
+        let number = |value: &Value| value.as_f64().map(|number| number as f32).filter(|number| number.is_finite());
+        let numbers = value.as_array().map(|values| values.iter().filter_map(number).collect::<Vec<_>>());
+        let channels = numbers.and_then(|numbers| <[f32; 3]>::try_from(numbers).ok());
+        channels.ok_or_else(|| self.wrong(name, format!("is {value}, not three numbers")))
+    }
+
     /// The id of a token.
     pub(crate) fn token(&self, name: &str, default: u32) -> Result<u32, LoadError> {
         let Some(value) = self.value(name) else { return Ok(default) };

@@ -223,3 +223,59 @@ impl Kernel {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn picture() -> impl Strategy<Value = Pixels> {
+        // Noise, and black and white, where sums overshoot.
+        (1..90_u32, 1..90_u32, any::<bool>()).prop_flat_map(|(width, height, is_hard)| {
+            let byte = if is_hard { prop_oneof![Just(0), Just(255)].boxed() } else { any::<u8>().boxed() };
+            proptest::collection::vec(byte, (width * height * 3) as usize)
+                .prop_map(move |rgb| Pixels::new(width, height, rgb))
+        })
+    }
+
+    fn filter() -> impl Strategy<Value = Filter> {
+        proptest::sample::select(vec![
+            Filter::Nearest,
+            Filter::Lanczos,
+            Filter::Bilinear,
+            Filter::Bicubic,
+            Filter::Box,
+            Filter::Hamming,
+        ])
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn every_kernel_gives_the_same_bytes(picture in picture(), width in 1..120_u32, height in 1..120_u32, filter in filter()) {
+            let size = [width.into(), height.into()];
+            let window = Window { left: 0, top: 0, width, height };
+            let portable = resize_with(Kernel::Portable, &picture, size, window, filter);
+            prop_assert_eq!(resize_with(Kernel::best(), &picture, size, window, filter), portable);
+        }
+
+        #[test]
+        fn a_window_is_a_part_of_the_whole(
+            picture in picture(), width in 1..120_u32, height in 1..120_u32, filter in filter(),
+            places in [0.0..1.0_f64, 0.0..1.0, 0.0..1.0, 0.0..1.0],
+        ) {
+            let span = |side: u32, from: f64, to: f64| {
+                let first = (f64::from(side) * from) as u32;
+                (first, 1 + (f64::from(side - first - 1) * to) as u32)
+            };
+            let (left, columns) = span(width, places[0], places[1]);
+            let (top, rows) = span(height, places[2], places[3]);
+            let window = Window { left: left.into(), top: top.into(), width: columns, height: rows };
+            let whole = resize(&picture, width, height, filter);
+            let part = resize_window(&picture, [width.into(), height.into()], window, filter);
+            prop_assert_eq!(part, cut(&whole, window));
+        }
+    }
+}

@@ -2,6 +2,9 @@
 //!
 //! No stage has a constant of any one model; what differs between models is a field here.
 
+mod open_clip;
+mod preprocessor_config;
+
 use crate::error::LoadError;
 use crate::family::ModelFamily;
 use crate::model_files::ModelFiles;
@@ -89,34 +92,40 @@ pub struct TextSpec {
 }
 
 impl ImageSpec {
-    /// Reads how a model in Hugging Face's form wants its pictures.
-    pub(crate) fn read(files: &ModelFiles) -> Result<Self, LoadError> {
-        let config = crate::config::ConfigFile::read(files, "preprocessor_config.json")?;
-        let root = config.root();
-        let size = root.section(&["crop_size"])?;
-        let side = size.count("height", 224)? as u32;
-        Ok(Self {
-            resize: Resize::ShortestEdge(side),
-            crop: Some([side, side]),
-            filter: Filter::Bicubic,
-            rescale_factor: 1.0 / 255.0,
-            mean: [0.48145466, 0.4578275, 0.40821073],
-            std: [0.26862954, 0.26130258, 0.27577711],
-        })
+    /// Reads how a model in Hugging Face's form wants its pictures: from `preprocessor_config.json`, or from the
+    /// `processor_config.json` in which transformers 5 may keep it.
+    ///
+    /// # Errors
+    /// Neither file is there, or what is there makes no sense.
+    pub fn read(files: &ModelFiles) -> Result<Self, LoadError> {
+        const NEWER: &str = "processor_config.json";
+        const USUAL: &str = "preprocessor_config.json";
+        let name = if files.contains(USUAL) || !files.contains(NEWER) { USUAL } else { NEWER };
+        Self::from_preprocessor_config(&files.require(name)?, &files.display(name))
     }
 
-    pub(crate) fn check_size(&self, _: &ModelFiles, _: usize) -> Result<(), LoadError> {
-        Ok(())
+    /// Rows and columns of the pictures that come out; `None` where they have no one size.
+    pub fn picture_size(&self) -> Option<[u32; 2]> {
+        match (self.crop, self.resize) {
+            (Some(size), _) | (None, Resize::Exact(size)) => Some(size),
+            (None, Resize::ShortestEdge(_) | Resize::Patches { .. } | Resize::Keep) => None,
+        }
     }
 
-    pub(crate) fn from_open_clip(_: &crate::config::Section<'_>, _: usize) -> Result<Self, LoadError> {
-        Ok(Self {
-            resize: Resize::Keep,
-            crop: None,
-            filter: Filter::Bicubic,
-            rescale_factor: 1.0,
-            mean: [0.0; 3],
-            std: [1.0; 3],
-        })
+    /// Checks that the pictures that come out are those that the image tower takes, `side` pixels square: better now
+    /// than with the first row.
+    pub(crate) fn check_size(&self, files: &ModelFiles, side: usize) -> Result<(), LoadError> {
+        let side = side as u32;
+        match self.picture_size() {
+            Some([rows, columns]) if [rows, columns] == [side, side] => Ok(()),
+            other => {
+                let found = other.map_or("no one size".to_owned(), |[rows, columns]| format!("{rows}×{columns}"));
+                Err(LoadError::Field {
+                    file: files.place(),
+                    field: "image_size".to_owned(),
+                    problem: format!("is {side}, but its pictures are preprocessed to {found}").into(),
+                })
+            }
+        }
     }
 }

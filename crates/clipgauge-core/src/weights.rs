@@ -4,11 +4,12 @@
 //! module: [safetensors](https://huggingface.co/docs/safetensors) alone or in shards, and what `torch.save` writes.
 
 mod data_file;
+mod pickle;
 mod safetensors;
 mod shards;
 mod tensor;
+mod torch_zip;
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 
 use crate::error::LoadError;
@@ -19,16 +20,18 @@ use tensor::Stored;
 /// The most tensors a model may have, all its files together: the largest known has about 2,000.
 const MAX_TENSORS: usize = 65_536;
 
-/// What the files of one release format are called; a shard index has `.index.json` after the name.
+/// What the files of one kind of release are called. In shards, `.index.json` comes after the name.
 struct FileNames {
     safetensors: &'static str,
+    torch: &'static str,
 }
 
 /// As `save_pretrained` of transformers names them.
-const TRANSFORMERS: FileNames = FileNames { safetensors: "model.safetensors" };
+const TRANSFORMERS: FileNames = FileNames { safetensors: "model.safetensors", torch: "pytorch_model.bin" };
 
 /// As open_clip names them.
-const OPEN_CLIP: FileNames = FileNames { safetensors: "open_clip_model.safetensors" };
+const OPEN_CLIP: FileNames =
+    FileNames { safetensors: "open_clip_model.safetensors", torch: "open_clip_pytorch_model.bin" };
 
 /// The tensors of one model.
 ///
@@ -44,7 +47,8 @@ pub struct Weights {
 }
 
 impl Weights {
-    /// Opens a model's weights: `model.safetensors`, its shards, or `pytorch_model.bin`. Reads headers only.
+    /// Opens a model's weights: `model.safetensors` or its shards, else `pytorch_model.bin` or its shards. Reads headers
+    /// only.
     ///
     /// # Errors
     /// When no such file is there, or one is malformed, shortened or hostile. Nothing is executed or allocated on the
@@ -62,17 +66,21 @@ impl Weights {
     }
 
     fn open_named(files: &ModelFiles, names: &FileNames) -> Result<Self, LoadError> {
-        let index = format!("{}.index.json", names.safetensors);
-        if files.contains(names.safetensors) {
-            let mut weights = Self::empty(files.display(names.safetensors));
-            weights.add(files, names.safetensors, safetensors::read)?;
-            return Ok(weights);
-        }
-        if files.contains(&index) {
-            return shards::open(files, &index, safetensors::read);
+        let formats: [(&str, ReadTensors); 2] =
+            [(names.safetensors, safetensors::read), (names.torch, torch_zip::read)];
+        for (name, read) in formats {
+            if files.contains(name) {
+                let mut weights = Self::empty(files.display(name));
+                weights.add(files, name, read)?;
+                return Ok(weights);
+            }
+            let index = format!("{name}.index.json");
+            if files.contains(&index) {
+                return shards::open(files, &index, read);
+            }
         }
         Err(LoadError::MissingFile {
-            file: Cow::Owned(format!("{} (or {index})", names.safetensors)),
+            file: format!("{} or {}", names.safetensors, names.torch).into(),
             place: files.place(),
         })
     }

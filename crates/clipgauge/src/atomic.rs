@@ -40,14 +40,15 @@ impl AtomicFile {
     ///
     /// The folder is not there or not writable, or `target` is a folder.
     pub fn create(target: &Path) -> Result<Self, AtomicError> {
-        let target = follow(target).map_err(|source| AtomicError::Create { path: target.to_owned(), source })?;
+        let fails = |source| AtomicError::Create { path: target.to_owned(), source };
+        if is_special(target) {
+            let file = File::options().write(true).open(target).map_err(fails)?;
+            let out = Out::Straight(BufWriter::with_capacity(WRITE_BUFFER, file));
+            return Ok(Self { target: target.to_owned(), out });
+        }
+        let target = follow(target).map_err(fails)?;
         let replaced = match fs::metadata(&target) {
             Ok(metadata) if metadata.is_dir() => return Err(AtomicError::IsFolder { path: target }),
-            Ok(metadata) if !metadata.is_file() => {
-                let file = File::options().write(true).open(&target);
-                let file = file.map_err(|source| AtomicError::Create { path: target.clone(), source })?;
-                return Ok(Self { target, out: Out::Straight(BufWriter::with_capacity(WRITE_BUFFER, file)) });
-            }
             Ok(metadata) => Some(metadata.permissions()),
             Err(_) => None,
         };
@@ -67,7 +68,7 @@ impl AtomicFile {
     /// As [`AtomicFile::create`].
     pub fn check(target: &Path) -> Result<(), AtomicError> {
         // Opening a named pipe would wait for its reader.
-        if fs::metadata(target).is_ok_and(|metadata| !metadata.is_dir() && !metadata.is_file()) {
+        if is_special(target) {
             return Ok(());
         }
         Self::create(target).map(drop)
@@ -138,6 +139,11 @@ pub fn partial_path(target: &Path) -> PathBuf {
     let mut name = target.as_os_str().to_owned();
     name.push(".partial");
     PathBuf::from(name)
+}
+
+/// Whether a path stands for no regular file, but for a device or a pipe (`/dev/null`, `/dev/stdout`).
+pub(crate) fn is_special(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|metadata| !metadata.is_dir() && !metadata.is_file())
 }
 
 fn folder_of(path: &Path) -> &Path {

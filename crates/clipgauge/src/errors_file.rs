@@ -3,25 +3,32 @@
 //! It is there if and only if a row failed: the first failure creates it, and a run without one removes the list that
 //! an earlier run left.
 
+use std::borrow::Cow;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use crate::atomic::{AtomicError, AtomicFile};
+use crate::atomic::{AtomicError, AtomicFile, is_special};
 use crate::options::{Input, Output, ScoreOptions};
 use crate::row::RowError;
 
 /// The header, by which a list of an earlier run is known.
 const HEADER: [&str; 4] = ["row", "url", "kind", "message"];
 
+/// How much of a `data:` URI is listed, in characters.
+const DATA_URI_CHARACTERS: usize = 64;
+
 /// Where the failed rows of a run are listed: what `--errors` says, else `OUT.errors.csv` beside the output (in place:
-/// the input); `None` for a table on standard output.
+/// the input); `None` for a table that goes to standard output or a device.
 pub fn path(options: &ScoreOptions) -> Option<PathBuf> {
     let table = match (&options.errors, &options.output, &options.input) {
         (Some(path), ..) => return Some(path.clone()),
         (None, Output::File(path), _) | (None, Output::InPlace, Input::File(path)) => path,
         (None, Output::Stdout, _) | (None, Output::InPlace, Input::Stdin) => return None,
     };
+    if is_special(table) {
+        return None;
+    }
     let mut name = table.as_os_str().to_owned();
     name.push(".errors.csv");
     Some(PathBuf::from(name))
@@ -61,9 +68,8 @@ impl ErrorsFile {
                 self.list.insert(list)
             }
         };
-        let row = row.to_string();
-        list.write_record([row.as_str(), url.unwrap_or_default(), error.kind.name(), &error.message])
-            .map_err(|error| fails(path, error))
+        let (row, url) = (row.to_string(), shortened(url.unwrap_or_default()));
+        list.write_record([row.as_str(), &url, error.kind.name(), &error.message]).map_err(|error| fails(path, error))
     }
 
     /// Puts the list in its place and returns where; without a failure, removes an earlier run's.
@@ -96,6 +102,14 @@ impl ErrorsFile {
             (Some(path), Some(list)) => finished(list, &path)?.keep_partial().map(Some),
             _ => Ok(None),
         }
+    }
+}
+
+/// The cell as it is listed: a `data:` URI has the picture in it, of which the beginning is enough.
+fn shortened(url: &str) -> Cow<'_, str> {
+    match url.char_indices().nth(DATA_URI_CHARACTERS) {
+        Some((end, _)) if url.starts_with("data:") => Cow::Owned(format!("{}…", &url[..end])),
+        _ => Cow::Borrowed(url),
     }
 }
 
@@ -148,6 +162,15 @@ mod tests {
     }
 
     #[test]
+    fn pictures_in_cells_are_listed_in_short() {
+        let long = format!("https://example.org/{}", "x".repeat(5000));
+        assert_eq!(shortened(&long), long);
+        assert_eq!(shortened("data:,x"), "data:,x");
+        let picture = format!("data:image/png;base64,{}", "A".repeat(5000));
+        assert_eq!(shortened(&picture), format!("{}…", &picture[..DATA_URI_CHARACTERS]));
+    }
+
+    #[test]
     fn without_a_failure_there_is_none_and_an_earlier_one_goes() {
         let folder = folder();
         for (name, text, stays) in
@@ -182,6 +205,8 @@ mod tests {
         let cases = [
             (file("in.csv"), Output::Stdout, None, None),
             (file("in.csv"), Output::Stdout, Some("e.csv"), Some("e.csv")),
+            #[cfg(unix)]
+            (file("in.csv"), Output::File("/dev/null".into()), None, None),
             (file("in.csv"), Output::File("d/out.csv".into()), None, Some("d/out.csv.errors.csv")),
             (file("d/in.csv"), Output::InPlace, None, Some("d/in.csv.errors.csv")),
             (file("in.csv"), Output::InPlace, Some("e.csv"), Some("e.csv")),

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use clipgauge_core::decode::DecodeOptions;
 use clipgauge_core::metric::Metric;
 
+use crate::atomic::is_special;
 use crate::source::FetchOptions;
 
 pub use crate::scorer::DEFAULT_BATCH_SIZE;
@@ -122,7 +123,7 @@ impl ScoreOptions {
         }
         named.extend(crate::errors_file::path(self).map(|path| ("--errors", path)));
         named.extend(self.summary.clone().map(|path| ("--summary", path)));
-        for (what, path) in named {
+        for (what, path) in named.into_iter().filter(|(_, path)| !is_special(path)) {
             let file = same_file_path(&path);
             let other =
                 paths.iter().find(|(other, taken)| *taken == file && (*other, what) != ("the input", "--output"));

@@ -66,7 +66,15 @@ pub fn score_table(
 
     let Finished { errors, interrupted } = match join.finish(read, &stop) {
         Ok(finished) => finished,
-        Err(error) => return Err(error.with_partial(output.keep_partial().ok().flatten())),
+        Err(error) => {
+            // What is finished is not lost with what failed. It may be the disk that failed: then it is.
+            if stats.rows() > 0
+                && let Ok(Some(partial)) = output.keep_partial()
+            {
+                progress.message(&format!("the rows finished before the run failed are in {}", partial.display()));
+            }
+            return Err(error);
+        }
     };
     let partial = if interrupted {
         output.keep_partial()?

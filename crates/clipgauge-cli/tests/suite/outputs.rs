@@ -105,17 +105,27 @@ fn quiet_is_quiet_and_progress_can_be_had() {
 }
 
 #[test]
-fn an_output_that_fails_leaves_what_was_there() {
+fn a_run_that_fails_leaves_what_was_there_and_keeps_its_rows() {
     // The quote is never closed, and the row longer than any may be.
     let endless = format!("url,caption\na.png,a cat\n\"{}", "x".repeat(65 << 20));
     let bench = Bench::new().with("in.csv", endless).with("out.csv", "before");
     let ran = bench.run("score in.csv -o out.csv --model pictoclip --quiet").expect_code(1);
-    assert_eq!(
-        ran.stderr,
-        "error: in.csv: row 2 is longer than 64 MiB; look for a quote at its start that is never closed\n"
-    );
+    let reason = "in.csv: row 2 is longer than 64 MiB; look for a quote at its start that is never closed";
+    assert!(ran.stderr.contains(reason) && ran.stderr.lines().count() == 1, "{}", ran.stderr);
     assert_eq!(bench.text("out.csv"), "before");
-    assert_eq!(bench.names(), ["in.csv", "out.csv"]);
+    assert_eq!(bench.names(), ["in.csv", "out.csv", "out.csv.partial"]);
+    assert_eq!(bench.text("out.csv.partial"), "url,caption,similarity\na.png,a cat,\n");
+}
+
+#[cfg(unix)]
+#[test]
+fn devices_can_be_named_for_anything() {
+    let bench = bench();
+    let flags = "--model pictoclip --quiet";
+    bench.run(&format!("score pairs.csv -o /dev/null --errors /dev/null --summary /dev/null {flags}")).expect_code(3);
+    let ran = bench.run(&format!("score pairs.csv -o /dev/stdout {flags}")).expect_code(3);
+    assert!(ran.text().starts_with("url,caption,similarity\na.png,a cat,\n"), "{}", ran.text());
+    assert_eq!(bench.names(), ["pairs.csv"]);
 }
 
 #[cfg(unix)]

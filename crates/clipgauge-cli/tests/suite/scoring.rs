@@ -5,8 +5,14 @@ use std::path::Path;
 
 use crate::bench::{Bench, repository};
 
-/// How far a score may be from the reference's. Decoders of JPEG differ by a level here and there.
-const TOLERANCE: f64 = 2e-3;
+/// How far a score may be from the reference's: the rounding of its sums.
+const TOLERANCE: f64 = 1e-5;
+/// The same for a JPEG, whose decoders differ by a level here and there. The small model makes much of it.
+const JPEG_TOLERANCE: f64 = 2e-3;
+
+fn tolerance(url: &str) -> f64 {
+    if url.ends_with(".jpg") { JPEG_TOLERANCE } else { TOLERANCE }
+}
 
 /// A bench with the examples in its folder.
 fn bench() -> Bench {
@@ -41,9 +47,9 @@ fn scores_are_the_reference_s() {
     let scores = column(ran.text(), "similarity");
     let expected = expected_scores();
     assert_eq!(scores.len(), expected.len());
-    for (row, (score, expected)) in scores.iter().zip(expected).enumerate() {
+    for ((score, expected), url) in scores.iter().zip(expected).zip(column(ran.text(), "url")) {
         let score: f64 = score.parse().expect("a number");
-        assert!((score - expected).abs() <= TOLERANCE, "row {}: {score} is not {expected}", row + 1);
+        assert!((score - expected).abs() <= tolerance(&url), "{url}: {score} is not {expected}");
     }
     assert!(ran.stderr.contains("51 rows, 51 scored, in"), "{}", ran.stderr);
 }
@@ -58,6 +64,7 @@ fn the_readme_shows_what_is_printed() {
     assert_eq!(column(shown, "caption"), column(printed, "caption")[..column(shown, "caption").len()]);
     for (shown, printed) in column(shown, "similarity").iter().zip(column(printed, "similarity")) {
         let number = |text: &str| text.parse::<f64>().expect("a number");
+        // Another processor adds up in another order.
         assert!((number(shown) - number(&printed)).abs() <= TOLERANCE, "README.md shows {shown}, not {printed}");
     }
 }

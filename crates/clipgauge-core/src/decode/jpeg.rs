@@ -41,19 +41,29 @@ pub(super) fn decode(bytes: &[u8], options: &DecodeOptions) -> Result<Stored, De
     Ok(Stored { width: structure.width, height: structure.height, rgb, orientation })
 }
 
+/// Refuses a JPEG within another file whose header claims too much.
+pub(super) fn check_size(bytes: &[u8], options: &DecodeOptions) -> Result<(), DecodeError> {
+    match Structure::read(bytes, options) {
+        Err(error @ DecodeError::TooLarge { .. }) => Err(error),
+        // Whatever else is wrong with it, its decoder will say.
+        _ => Ok(()),
+    }
+}
+
 /// Decodes a file that ends within its last scan, if nothing of the picture depends on bytes that are not there.
 fn only_marker_missing(bytes: &[u8]) -> Result<Vec<u8>, DecodeError> {
-    let [first, second] = FILLINGS.map(|filling| {
+    let filled_with = |filling: u8| {
         let mut filled = Vec::with_capacity(bytes.len() + FILLING_LENGTH + 2);
         filled.extend_from_slice(bytes);
         filled.extend_from_slice(&[filling; FILLING_LENGTH]);
         filled.extend_from_slice(b"\xff\xd9");
-        decoded(&filled)
-    });
-    match (first, second) {
-        (Ok(first), Ok(second)) if first == second => Ok(first),
-        _ => Err(DecodeError::Truncated { format: FORMAT }),
+        decoded(&filled).map_err(|_| DecodeError::Truncated { format: FORMAT })
+    };
+    let first = filled_with(FILLINGS[0])?;
+    if first != filled_with(FILLINGS[1])? {
+        return Err(DecodeError::Truncated { format: FORMAT });
     }
+    Ok(first)
 }
 
 fn decoded(bytes: &[u8]) -> Result<Vec<u8>, DecodeErrors> {

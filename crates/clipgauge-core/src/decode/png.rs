@@ -131,7 +131,7 @@ struct Samples {
     bits: usize,
     /// The colours of samples of at most 8 bits, gray or indices.
     table: Vec<[u8; 3]>,
-    /// The `tRNS` chunk: alpha by palette entry, or the one colour that is transparent, 16 bits a channel.
+    /// Alpha by palette entry, or the one colour that is transparent, as a pixel of 8 or 16 bits a channel stores it.
     transparency: Vec<u8>,
     background: Option<[u8; 3]>,
 }
@@ -149,7 +149,7 @@ impl Samples {
                     palette.get(sample * 3..sample * 3 + 3).map_or([0; 3], |entry| [entry[0], entry[1], entry[2]]);
                 return opaque(entry, transparency.get(sample).copied().unwrap_or(255), background);
             }
-            let is_transparent = transparency == [0, sample as u8];
+            let is_transparent = transparency == [sample as u8];
             opaque([(sample * 255 / most) as u8; 3], if is_transparent { 0 } else { 255 }, background)
         };
         let table = (0..=most).map(of_sample).collect();
@@ -164,9 +164,9 @@ impl Samples {
                 let (index, alpha) = others.next()?;
                 (*alpha == 0 && others.next().is_none()).then(|| self.table.get(index).copied()).flatten()
             }
-            // As it is stored: that of a gray of 2 or 4 bits is not brought to 8 as the samples are.
-            (ColorType::Grayscale, 2 | 4 | 8, [0, gray]) => Some([*gray; 3]),
-            (ColorType::Rgb, 8, [0, red, 0, green, 0, blue]) => Some([*red, *green, *blue]),
+            // That of a gray of 2 or 4 bits is not brought to 8, as the samples are.
+            (ColorType::Grayscale, 2 | 4 | 8, [gray]) => Some([*gray; 3]),
+            (ColorType::Rgb, 8, [red, green, blue]) => Some([*red, *green, *blue]),
             _ => None,
         }
     }
@@ -206,12 +206,7 @@ impl Samples {
             ColorType::GrayscaleAlpha => opaque([high(0); 3], high(1), self.background),
             ColorType::Rgba => opaque([high(0), high(1), high(2)], high(3), self.background),
             _ => {
-                let is_transparent = self
-                    .transparency
-                    .chunks_exact(2)
-                    .zip(pixel.chunks_exact(bytes))
-                    .all(|(key, sample)| if bytes == 2 { key == sample } else { key == [0, sample[0]] });
-                let alpha = if is_transparent && self.transparency.len() == 6 { 0 } else { 255 };
+                let alpha = if self.transparency == pixel { 0 } else { 255 };
                 opaque([high(0), high(1), high(2)], alpha, self.background)
             }
         }

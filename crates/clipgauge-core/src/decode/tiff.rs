@@ -8,7 +8,7 @@ use tiff::{ColorType, TiffError};
 
 use super::orientation::Orientation;
 use super::png::to_8_bits;
-use super::{DecodeError, DecodeOptions, Stored, allowed, opaque};
+use super::{DecodeError, DecodeOptions, Stored, allowed, jpeg, opaque};
 
 const FORMAT: &str = "TIFF";
 /// Bytes that the values of one field may have.
@@ -17,6 +17,8 @@ const MAX_FIELD: usize = 16 << 20;
 const MAX_SAMPLES: usize = 5;
 /// What compressed data may take however small the picture.
 const LEAST_BYTES: usize = 1 << 20;
+/// The value of the compression that says that each strip or tile is a JPEG, with a size of its own.
+const JPEG: u16 = 7;
 /// The value of the photometric interpretation that says that samples are indices, and the one for gray.
 const PALETTE: u16 = 3;
 const BLACK_IS_ZERO: u16 = 1;
@@ -33,8 +35,14 @@ pub(super) fn decode(bytes: &[u8], options: &DecodeOptions) -> Result<Stored, De
         true => decoder.find_tag_unsigned(Tag::Orientation).ok().flatten().map(Orientation::new),
         false => None,
     };
-    if is_cut(&mut decoder, bytes.len()) {
+    let pieces = pieces(&mut decoder);
+    if pieces.iter().any(|(offset, length)| offset.saturating_add(*length) > bytes.len() as u64) {
         return Err(DecodeError::Truncated { format: FORMAT });
+    }
+    if let Ok(Some(JPEG)) = decoder.find_tag_unsigned(Tag::Compression) {
+        for (offset, length) in pieces {
+            jpeg::check_size(&bytes[offset as usize..(offset + length) as usize], options)?;
+        }
     }
     let mut palette = None;
     let patched;
@@ -67,14 +75,15 @@ pub(super) fn decode(bytes: &[u8], options: &DecodeOptions) -> Result<Stored, De
     Ok(Stored { width, height, rgb: samples.to_rgb()?, orientation: orientation.unwrap_or(Orientation::UPRIGHT) })
 }
 
-/// Whether the file ends before the data that its directory lists.
-fn is_cut(decoder: &mut Decoder<Cursor<&[u8]>>, length: usize) -> bool {
-    [(Tag::StripOffsets, Tag::StripByteCounts), (Tag::TileOffsets, Tag::TileByteCounts)].into_iter().any(|tags| {
-        let (Ok(offsets), Ok(counts)) = (decoder.get_tag_u64_vec(tags.0), decoder.get_tag_u64_vec(tags.1)) else {
-            return false;
-        };
-        offsets.iter().zip(counts).any(|(offset, count)| offset.saturating_add(count) > length as u64)
-    })
+/// Where the strips or tiles of a picture lie, and how long they are.
+fn pieces(decoder: &mut Decoder<Cursor<&[u8]>>) -> Vec<(u64, u64)> {
+    let mut pieces = Vec::new();
+    for tags in [(Tag::StripOffsets, Tag::StripByteCounts), (Tag::TileOffsets, Tag::TileByteCounts)] {
+        if let (Ok(offsets), Ok(lengths)) = (decoder.get_tag_u64_vec(tags.0), decoder.get_tag_u64_vec(tags.1)) {
+            pieces.extend(offsets.into_iter().zip(lengths));
+        }
+    }
+    pieces
 }
 
 /// The file with indices called gray: the decoder knows no palettes, and indices are stored as gray samples are.
@@ -170,6 +179,7 @@ impl Samples {
             ColorType::RGB(_) => Box::new(first),
             ColorType::RGBA(_) => Box::new(|pixel| opaque(first(pixel), at(pixel, 3), self.background)),
             ColorType::GrayA(_) => Box::new(|pixel| opaque([at(pixel, 0); 3], at(pixel, 1), self.background)),
+            ColorType::YCbCr(_) => Box::new(|pixel| from_ycbcr(first(pixel))),
             ColorType::CMYK(_) => Box::new(|pixel| from_cmyk(first(pixel), at(pixel, 3))),
             ColorType::Multiband { num_samples: 2, .. } => {
                 Box::new(|pixel| opaque([at(pixel, 0); 3], at(pixel, 1), self.background))
@@ -187,6 +197,12 @@ fn from_cmyk(ink: [u8; 3], black: u8) -> [u8; 3] {
         let product = u32::from(ink) * rest + 128;
         (rest - (((product >> 8) + product) >> 8)) as u8
     })
+}
+
+/// JFIF's conversion, which is also TIFF's by default.
+fn from_ycbcr([luma, blue, red]: [u8; 3]) -> [u8; 3] {
+    let [luma, blue, red] = [f32::from(luma), f32::from(blue) - 128.0, f32::from(red) - 128.0];
+    [luma + 1.402 * red, luma - 0.344_14 * blue - 0.714_14 * red, luma + 1.772 * blue].map(|value| value.round() as u8)
 }
 
 fn unsupported(what: &str) -> DecodeError {

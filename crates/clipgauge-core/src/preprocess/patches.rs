@@ -77,14 +77,17 @@ fn grid(size: [u32; 2], patch_size: u32, max_patches: u32) -> [u32; 2] {
 mod tests {
     use super::grid;
 
+    /// Numbers of the reference's `get_image_size_for_max_num_patches`, but for the last, where it exceeds the limit.
     #[test]
-    fn grids_stay_within_the_limit() {
+    fn grids_are_those_of_the_reference() {
         for (size, max_patches, expected) in [
-            ([1, 1], 256, [16, 16]),
-            ([480, 640], 256, [13, 19]),
-            ([1, 100_000_000], 256, [1, 256]),
-            ([100_000_000, 1], 3, [3, 1]),
+            ([480, 640], 256, [14, 18]),
+            ([640, 480], 1024, [36, 27]),
+            ([333, 777], 100, [6, 14]),
             ([64, 64], 1, [1, 1]),
+            ([1, 1], 256, [7, 7]),
+            ([1, 100_000_000], 256, [1, 230]),
+            ([100_000_000, 1], 3, [3, 1]),
         ] {
             assert_eq!(grid(size, 16, max_patches), expected, "{size:?} in {max_patches}");
         }

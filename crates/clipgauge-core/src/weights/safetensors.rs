@@ -58,6 +58,7 @@ pub(super) fn read(file: &DataFile, reader: &mut Reader) -> Result<Vec<(String, 
             numbers: number_type(info.dtype),
             shape: info.shape.clone(),
             start: data_start + info.data_offsets.0,
+            strides: None,
         };
         (name, stored)
     });

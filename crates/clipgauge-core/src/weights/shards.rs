@@ -36,6 +36,10 @@ pub(super) fn open(files: &ModelFiles, index_name: &str, read: ReadTensors) -> R
 
     let mut weights = Weights::empty(display_name.clone());
     for shard in shards {
+        if !files.contains(shard) {
+            let problem = "is not beside it".into();
+            return Err(LoadError::Field { file: display_name, field: shard.to_owned(), problem });
+        }
         weights.add(files, shard, read)?;
     }
     for (tensor, shard) in &index.weight_map {

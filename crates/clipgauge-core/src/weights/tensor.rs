@@ -20,6 +20,8 @@ pub(super) struct Stored {
     pub(super) shape: Vec<usize>,
     /// Where in the file the first number begins, in bytes. It need not be aligned.
     pub(super) start: usize,
+    /// How many numbers lie from one to the next along each axis; `None` for row-major.
+    pub(super) strides: Option<Vec<usize>>,
 }
 
 /// How the numbers of a tensor are stored: little-endian, in one of the kinds that can be widened or narrowed to f32.
@@ -50,12 +52,20 @@ impl Stored {
                 });
             }
         };
-        let mut values = vec![0.0; self.shape.iter().product()];
-        self.read_rows(file, &mut values, widen);
-        Ok(values)
+        let Some(strides) = &self.strides else {
+            let mut values = vec![0.0; self.shape.iter().product()];
+            self.read_run(file, &mut values, widen);
+            return Ok(values);
+        };
+        // A transposed or sliced view: all from its first number to its last is read, and put in order after.
+        let last: usize = self.shape.iter().zip(strides).map(|(axis, stride)| (axis - 1) * stride).sum();
+        let mut run = vec![0.0; last + 1];
+        self.read_run(file, &mut run, widen);
+        Ok(gather(&run, &self.shape, strides))
     }
 
-    fn read_rows(&self, file: &DataFile, values: &mut [f32], widen: Widen) {
+    /// Reads numbers that lie one after the other.
+    fn read_run(&self, file: &DataFile, values: &mut [f32], widen: Widen) {
         let size = self.numbers.size();
         let mut start = self.start;
         for block in values.chunks_mut(BLOCK_BYTES / size) {
@@ -65,6 +75,16 @@ impl Stored {
             file.release(range);
         }
     }
+}
+
+/// The numbers of a view, row-major. No axis is empty.
+fn gather(run: &[f32], shape: &[usize], strides: &[usize]) -> Vec<f32> {
+    // From the innermost axis outwards: where the numbers of all the axes so far lie, from that of the first.
+    let mut offsets = vec![0];
+    for (axis, stride) in shape.iter().zip(strides).rev() {
+        offsets = (0..*axis).flat_map(|index| offsets.iter().map(move |inner| index * stride + inner)).collect();
+    }
+    offsets.into_iter().map(|offset| run[offset]).collect()
 }
 
 impl NumberType {

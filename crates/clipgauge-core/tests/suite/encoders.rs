@@ -38,7 +38,6 @@ fn models() -> Vec<Model> {
     let folders = golden::entries("models");
     let models: Vec<_> = folders
         .iter()
-        .filter(|folder| !named(folder).ends_with("bin"))
         .map(|folder| Model {
             name: named(folder),
             encoder: family::load(&ModelFiles::Folder(folder.clone()))

@@ -144,6 +144,15 @@ mod unix {
     }
 
     #[test]
+    fn a_link_to_a_device_is_written_to() {
+        let folder = Folder::new();
+        symlink("/dev/null", folder.path("out.csv")).expect("linkable");
+        folder.begin("out.csv").commit().expect("writable");
+        assert!(folder.path("out.csv").is_symlink());
+        assert_eq!(folder.names(), ["out.csv"]);
+    }
+
+    #[test]
     fn a_full_disk_leaves_no_file() {
         // `/dev/full` takes nothing, as a disk without room.
         let Ok(mut file) = AtomicFile::create(Path::new("/dev/full")) else { return };

@@ -1,7 +1,5 @@
 //! Why a table cannot be scored.
 
-use std::path::PathBuf;
-
 use clipgauge_core::error::LoadError;
 use clipgauge_core::metric::MetricError;
 
@@ -49,26 +47,9 @@ pub enum ScoreTableError {
     /// The system gives no more threads.
     #[error("no thread can be started")]
     Threads(#[source] std::io::Error),
-    /// The run failed on its way; the rows that were finished are kept.
-    #[error("the run stopped; the rows finished before are in {}", partial.display())]
-    Stopped {
-        /// Where the finished rows are.
-        partial: PathBuf,
-        /// Why it stopped.
-        #[source]
-        source: Box<Self>,
-    },
 }
 
 impl ScoreTableError {
-    /// The same error, with the place of the rows that were finished before it.
-    pub(super) fn with_partial(self, partial: Option<PathBuf>) -> Self {
-        match partial {
-            Some(partial) => Self::Stopped { partial, source: Box::new(self) },
-            None => self,
-        }
-    }
-
     /// Whether another command line would mend it.
     pub fn is_usage(&self) -> bool {
         match self {
@@ -76,17 +57,12 @@ impl ScoreTableError {
             Self::File(error) => error.is_usage(),
             Self::Options(_) | Self::Metric(_) => true,
             Self::Source(SourceError::Header { .. } | SourceError::NothingAllowed { .. }) => true,
-            Self::Stopped { source, .. } => source.is_usage(),
             _ => false,
         }
     }
 
     /// Whether the reader of the output has gone away, which is no failure of anybody's.
     pub fn is_closed_pipe(&self) -> bool {
-        match self {
-            Self::Table(error) => error.is_closed_pipe(),
-            Self::Stopped { source, .. } => source.is_closed_pipe(),
-            _ => false,
-        }
+        matches!(self, Self::Table(error) if error.is_closed_pipe())
     }
 }

@@ -73,9 +73,14 @@ impl<'a> Structure<'a> {
                     };
                     return Ok(Self { width: frame.width, height: frame.height, exif, xmp, ending: Ending::Marker });
                 }
+                0x02..=0xbf => return Err(corrupt("it has a marker that there is not")),
                 _ => {}
             }
-            let Some(segment) = segment(bytes, at)? else { return Err(truncated) };
+            let Some(segment) = segment(bytes, at)? else {
+                // Data that are damaged may look like a segment that goes on and on.
+                let is_damaged = last_scan.is_some() && bytes.ends_with(b"\xff\xd9");
+                return Err(if is_damaged { corrupt("a segment is longer than the file") } else { truncated });
+            };
             at += 2 + segment.len();
             match marker {
                 0xc0..=0xc2 if frame.is_none() => frame = Some(Frame::read(segment, marker == 0xc2, options)?),
