@@ -22,6 +22,9 @@ use crate::progress::Progress;
 /// The longest the hub may ask to wait before a retry.
 const MAX_WAIT: Duration = Duration::from_secs(60);
 
+/// How often the first request is tried again. Less than others: a machine without a network shall hear of it soon.
+const FIRST_RETRIES: u32 = 2;
+
 /// The downloads of one model.
 pub(super) struct Downloads<'a> {
     pub(super) api: &'a Api<'a>,
@@ -34,7 +37,7 @@ impl Downloads<'_> {
     /// Brings what is chosen of the model into the cache, and says at which commit. With a fallback the first request,
     /// which shows whether the hub can be reached, is not tried again.
     pub(super) async fn model(&self, has_fallback: bool) -> Result<String, HubError> {
-        let retries = if has_fallback { 0 } else { self.options.retries };
+        let retries = if has_fallback { 0 } else { self.options.retries.min(FIRST_RETRIES) };
         let listing = self.with_retries(retries, || self.api.listing()).await?;
         let commit = listing.commit.as_str();
         for file in choice::SMALL_FILES.iter().filter(|file| listing.has(file)) {
