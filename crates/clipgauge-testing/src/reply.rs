@@ -38,6 +38,11 @@ impl Reply {
         Self { body: body.into(), ..Self::status(200) }
     }
 
+    /// 206 with this body.
+    pub fn part(body: impl Into<Vec<u8>>) -> Self {
+        Self { body: body.into(), ..Self::status(206) }
+    }
+
     /// A status with an empty body.
     pub fn status(status: u16) -> Self {
         Self { status, headers: Vec::new(), body: Vec::new(), length: Length::True, manner: Manner::Whole }

@@ -1,6 +1,32 @@
 //! Models by name: a bundled one, a folder, or an id of the Hugging Face hub with its standard cache.
+//!
+//! The rules of names, the cache and the hub's answers are those of the Python package `huggingface_hub`, so that what
+//! either has downloaded serves both.
+
+mod api;
+mod cache;
+mod choice;
+mod download;
+mod error;
+mod lock;
+mod name;
+mod options;
+mod verify;
 
 use clipgauge_core::model_files::ModelFiles;
+
+use crate::cancel::Cancel;
+use crate::progress::Progress;
+use api::Api;
+use cache::RepoCache;
+use download::Downloads;
+use name::{HubModel, ModelName};
+
+pub use error::{HubError, Unreachable};
+pub use options::{HubOptions, Token};
+
+/// The name of the model that is part of the program.
+pub const BUNDLED_MODEL: &str = "pictoclip";
 
 /// A model found, with all its files at hand.
 #[derive(Debug, Clone)]
@@ -13,29 +39,80 @@ pub struct ResolvedModel {
     pub files: ModelFiles,
 }
 
-/// temporary
-#[derive(Debug, thiserror::Error)]
-#[error("hub")]
-pub struct HubError;
-/// temporary
-pub struct HubOptions;
-impl HubOptions {
-    /// temporary
-    pub fn from_env() -> Self {
-        Self
-    }
-}
-/// temporary
+/// Finds a model, and downloads what of it is not at hand yet.
+///
+/// A name is, in this order, that of the bundled model, a folder that exists, or an id of the hub (`org/name` or
+/// `name`), with `@revision` behind it for a branch, tag or commit. A whole model of a commit in the cache takes no
+/// request; one of a branch takes one, to see where the branch is, and goes without where the hub does not answer.
+///
+/// Blocks, and must not be called from within an asynchronous runtime.
 pub fn resolve(
     name: &str,
-    _: &HubOptions,
-    _: &dyn crate::progress::Progress,
-    _: &crate::cancel::Cancel,
+    options: &HubOptions,
+    progress: &dyn Progress,
+    cancel: &Cancel,
 ) -> Result<ResolvedModel, HubError> {
-    let files = if name == "pictoclip" {
-        ModelFiles::Bundled(clipgauge_pictoclip::FILES)
-    } else {
-        ModelFiles::Folder(name.into())
-    };
-    Ok(ResolvedModel { name: name.into(), revision: None, files })
+    let found = |revision, files| ResolvedModel { name: name.to_owned(), revision, files };
+    match name::parse(name)? {
+        ModelName::Bundled => Ok(found(None, bundled()?)),
+        ModelName::Folder(folder) => Ok(found(None, ModelFiles::Folder(folder))),
+        ModelName::Hub(model) => {
+            let cache = RepoCache::new(&options.cache, &model.id);
+            let commit = find(&model, &cache, options, progress, cancel)?;
+            let files = ModelFiles::Folder(cache.snapshot(&commit));
+            Ok(found(Some(commit), files))
+        }
+    }
+}
+
+#[cfg(feature = "pictoclip")]
+fn bundled() -> Result<ModelFiles, HubError> {
+    Ok(ModelFiles::Bundled(clipgauge_pictoclip::FILES))
+}
+
+#[cfg(not(feature = "pictoclip"))]
+fn bundled() -> Result<ModelFiles, HubError> {
+    Err(HubError::NotBundled)
+}
+
+/// The commit of a model whose files are in the cache when this returns.
+fn find(
+    model: &HubModel,
+    cache: &RepoCache,
+    options: &HubOptions,
+    progress: &dyn Progress,
+    cancel: &Cancel,
+) -> Result<String, HubError> {
+    let cached = cache.commit(&model.revision).filter(|commit| choice::is_usable(cache, commit));
+    match cached {
+        Some(commit) if commit == model.revision && choice::is_whole(cache, &commit) => return Ok(commit),
+        Some(commit) if options.offline => return Ok(commit),
+        None if options.offline => return Err(model.unavailable(cache, Unreachable::Offline)),
+        _ => {}
+    }
+    // Single-threaded: files come one after the other, which is enough for any connection.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(HubError::Runtime)?;
+    let fetched = runtime.block_on(async {
+        let api = Api::new(model, options)?;
+        let downloads = Downloads { api: &api, cache, options, progress };
+        tokio::select! {
+            fetched = downloads.model(cached.is_some()) => fetched,
+            () = requested(cancel) => Err(HubError::Interrupted),
+        }
+    });
+    match (fetched, cached) {
+        (Err(error), Some(commit)) if error.is_the_hubs() => {
+            tracing::warn!(model = model.id, %commit, %error, "using the model as it is in the cache");
+            Ok(commit)
+        }
+        (fetched, _) => fetched,
+    }
+}
+
+/// Waits until the run is to end.
+async fn requested(cancel: &Cancel) {
+    const TICK: std::time::Duration = std::time::Duration::from_millis(50);
+    while !cancel.is_requested() {
+        tokio::time::sleep(TICK).await;
+    }
 }

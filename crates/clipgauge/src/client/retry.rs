@@ -21,11 +21,11 @@ pub(crate) enum Retry {
 }
 
 impl Retry {
-    /// What an answer with this status and these headers means.
-    pub(crate) fn of(status: StatusCode, headers: &HeaderMap) -> Self {
+    /// What an answer with this status means, and the wait that it asks for.
+    pub(crate) fn of_status(status: StatusCode, wish: Option<Duration>) -> Self {
         let passes =
             status.is_server_error() || matches!(status, StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS);
-        match retry_after(headers, SystemTime::now()) {
+        match wish {
             _ if !passes => Self::Never,
             Some(delay) => Self::After(delay),
             None => Self::Soon,
@@ -61,7 +61,12 @@ impl Backoff {
     }
 }
 
-/// The wait that a server asks for: a number of seconds, or a date.
+/// The wait that a server asks for.
+pub(crate) fn wish(headers: &HeaderMap) -> Option<Duration> {
+    retry_after(headers, SystemTime::now())
+}
+
+/// The wait as of a certain time: a number of seconds, or a date.
 fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     let value = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     if let Ok(seconds) = value.parse() {
@@ -99,8 +104,12 @@ mod tests {
             ("server error", 500, None, Retry::Soon),
         ];
         for (name, status, wish, expected) in cases {
-            let headers = wish.map(|wish| (RETRY_AFTER, wish.parse().unwrap())).into_iter().collect();
-            assert_eq!(Retry::of(StatusCode::from_u16(status).unwrap(), &headers), expected, "{name}");
+            let headers: HeaderMap = wish.map(|wish| (RETRY_AFTER, wish.parse().unwrap())).into_iter().collect();
+            assert_eq!(
+                Retry::of_status(StatusCode::from_u16(status).unwrap(), super::wish(&headers)),
+                expected,
+                "{name}"
+            );
         }
         let headers = HeaderMap::from_iter([(RETRY_AFTER, in_an_hour.parse().unwrap())]);
         let wait = retry_after(&headers, now).unwrap();

@@ -1,4 +1,5 @@
 //! What clipgauge does with files, servers and tables, seen from the outside.
 
+mod hub;
 mod scorer;
 mod sources;

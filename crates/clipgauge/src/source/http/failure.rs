@@ -7,7 +7,7 @@ use reqwest::{Response, StatusCode};
 use url::Url;
 
 use crate::client::cause;
-use crate::client::retry::Retry;
+use crate::client::retry::{self, Retry};
 use crate::row::{RowError, RowErrorKind};
 use crate::source::http::redirect::RedirectError;
 
@@ -49,7 +49,7 @@ impl Failure {
         // The client follows what it can, and hands over redirects to nowhere or to what is no URL of the web.
         let lack = if status.is_redirection() { ", without a web address to go to" } else { "" };
         let message = format!("{} answers {status}{lack}", host(response.url()));
-        Self::new(kind, Retry::of(status, response.headers()), message)
+        Self::new(kind, Retry::of_status(status, retry::wish(response.headers())), message)
     }
 
     /// The body ended before it was whole.
