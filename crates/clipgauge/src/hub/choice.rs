@@ -11,6 +11,7 @@ pub(super) const SMALL_FILES: &[&str] = &[
     "config.json",
     "open_clip_config.json",
     "preprocessor_config.json",
+    "processor_config.json",
     "tokenizer.json",
     "tokenizer_config.json",
     "special_tokens_map.json",
