@@ -8,8 +8,6 @@ use super::orientation::Orientation;
 use super::{DecodeError, DecodeOptions, Stored, allowed, opaque, whiten};
 
 const FORMAT: &str = "GIF";
-/// What metadata may take however small the picture.
-const LEAST_BYTES: u64 = 1 << 20;
 
 pub(super) fn decode(bytes: &[u8], options: &DecodeOptions) -> Result<Stored, DecodeError> {
     let failed = |error: DecodingError| match error {
@@ -19,9 +17,9 @@ pub(super) fn decode(bytes: &[u8], options: &DecodeOptions) -> Result<Stored, De
     let mut settings = gif::DecodeOptions::new();
     settings.set_color_output(ColorOutput::Indexed);
     settings.allow_unknown_blocks(true);
-    settings.set_memory_limit(MemoryLimit::Bytes(
-        NonZeroU64::MIN.saturating_add(options.max_pixels).saturating_add(LEAST_BYTES),
-    ));
+    // A byte for each pixel; metadata cannot be larger than the file.
+    let most = NonZeroU64::MIN.saturating_add(options.max_pixels.max(bytes.len() as u64));
+    settings.set_memory_limit(MemoryLimit::Bytes(most));
     let mut decoder = settings.read_info(bytes).map_err(failed)?;
     let screen = [decoder.width(), decoder.height()].map(u64::from);
     if screen.iter().all(|side| *side > 0) {

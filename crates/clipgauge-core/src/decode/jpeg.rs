@@ -28,10 +28,9 @@ const FILLING_LENGTH: usize = 64;
 pub(super) fn decode(bytes: &[u8], options: &DecodeOptions) -> Result<Stored, DecodeError> {
     let structure = Structure::read(bytes, options)?;
     let rgb = match structure.ending {
-        Ending::Marker => decoded(bytes).map_err(|error| match error {
-            DecodeErrors::Unsupported(scheme) => DecodeError::Unsupported { what: format!("JPEG ({scheme:?})") },
-            error => DecodeError::Corrupt { format: FORMAT, problem: error.to_string() },
-        })?,
+        Ending::Marker => {
+            decoded(bytes).map_err(|error| DecodeError::Corrupt { format: FORMAT, problem: error.to_string() })?
+        }
         Ending::MarkerMissing { end } => only_marker_missing(&bytes[..end])?,
     };
     let orientation = match options.apply_orientation {

@@ -3,7 +3,7 @@
 //! Gamma, colour profiles and significant bits are ignored, as Pillow's `convert("RGB")` ignores them. Of an animation
 //! the default image is taken, as Pillow opens it.
 
-use std::io::{Cursor, ErrorKind};
+use std::io::Cursor;
 
 use png::{ColorType, DecodingError};
 
@@ -12,18 +12,19 @@ use super::{DecodeError, DecodeOptions, Stored, allowed, opaque, whiten};
 
 const FORMAT: &str = "PNG";
 const SIGNATURE: &[u8] = b"\x89PNG\r\n\x1a\n";
+/// The last chunk, which is always the same.
+const END: &[u8] = b"\0\0\0\0IEND\xae\x42\x60\x82";
 /// The keyword of the text chunk that XMP is in.
 const XMP_KEYWORD: &[u8] = b"XML:com.adobe.xmp\0";
 /// Bytes a pixel that the decoder may use of its own, for rows and their filters.
 const ROW_BYTES: usize = 64;
-/// What the decoder may use however small the picture.
+/// What the decoder may use however small the picture, beside a copy of the file for its metadata.
 const LEAST_BYTES: usize = 1 << 20;
 
 pub(super) fn decode(bytes: &[u8], options: &DecodeOptions) -> Result<Stored, DecodeError> {
     let chunks = Chunks::read(bytes)?;
     let (width, height) = allowed(FORMAT, chunks.width.into(), chunks.height.into(), options)?;
     let rgb = decoded(bytes, width, height, options.background).map_err(|error| match error {
-        DecodingError::IoError(error) if error.kind() == ErrorKind::UnexpectedEof => truncated(),
         _ if !chunks.has_end => truncated(),
         error => DecodeError::Corrupt { format: FORMAT, problem: error.to_string() },
     })?;
@@ -78,12 +79,15 @@ impl<'a> Chunks<'a> {
             let Some(after) = after.get(4..) else { break };
             rest = after;
         }
+        // Where a damaged length leads elsewhere, the file still ends as a whole one does.
+        chunks.has_end |= bytes.ends_with(END);
         Ok(chunks)
     }
 }
 
 fn decoded(bytes: &[u8], width: u32, height: u32, background: Option<[u8; 3]>) -> Result<Vec<u8>, DecodingError> {
-    let limits = png::Limits { bytes: (width as usize).saturating_mul(ROW_BYTES).saturating_add(LEAST_BYTES) };
+    let limits =
+        png::Limits { bytes: (width as usize).saturating_mul(ROW_BYTES).saturating_add(LEAST_BYTES + bytes.len()) };
     let mut decoder = png::Decoder::new_with_limits(Cursor::new(bytes), limits);
     decoder.set_ignore_text_chunk(true);
     decoder.set_ignore_iccp_chunk(true);

@@ -39,6 +39,14 @@ pub(super) fn decode(bytes: &[u8], options: &DecodeOptions) -> Result<Stored, De
     if pieces.iter().any(|(offset, length)| offset.saturating_add(*length) > bytes.len() as u64) {
         return Err(DecodeError::Truncated { format: FORMAT });
     }
+    // With everything there that the directory lists, whatever ends too early is damaged.
+    let is_whole = !pieces.is_empty();
+    let failed = |error: TiffError| match failed(error) {
+        DecodeError::Truncated { format } if is_whole => {
+            DecodeError::Corrupt { format, problem: "its compressed data end too early".to_owned() }
+        }
+        error => error,
+    };
     if let Ok(Some(JPEG)) = decoder.find_tag_unsigned(Tag::Compression) {
         for (offset, length) in pieces {
             jpeg::check_size(&bytes[offset as usize..(offset + length) as usize], options)?;
@@ -53,9 +61,9 @@ pub(super) fn decode(bytes: &[u8], options: &DecodeOptions) -> Result<Stored, De
         bytes = &patched;
     }
 
-    // Two bytes a sample, and as much again for compressed data, which are never much larger than what they become.
+    // Two bytes a sample; compressed data cannot be larger than the file.
     limits.decoding_buffer_size = pixels.saturating_mul(2 * MAX_SAMPLES).saturating_add(LEAST_BYTES);
-    limits.intermediate_buffer_size = limits.decoding_buffer_size;
+    limits.intermediate_buffer_size = limits.decoding_buffer_size.saturating_add(bytes.len());
     let mut decoder = Decoder::new(Cursor::new(bytes)).map_err(failed)?.with_limits(limits);
     let color = decoder.colortype().map_err(failed)?;
     let mut samples = DecodingResult::U8(Vec::new());
@@ -72,7 +80,7 @@ pub(super) fn decode(bytes: &[u8], options: &DecodeOptions) -> Result<Stored, De
         palette,
         background: options.background,
     };
-    Ok(Stored { width, height, rgb: samples.to_rgb()?, orientation: orientation.unwrap_or(Orientation::UPRIGHT) })
+    Ok(Stored { width, height, rgb: samples.into_rgb()?, orientation: orientation.unwrap_or(Orientation::UPRIGHT) })
 }
 
 /// Where the strips or tiles of a picture lie, and how long they are.
@@ -128,8 +136,11 @@ struct Samples {
 }
 
 impl Samples {
-    fn to_rgb(&self) -> Result<Vec<u8>, DecodeError> {
+    fn into_rgb(mut self) -> Result<Vec<u8>, DecodeError> {
         let bits = self.color.bit_depth();
+        if let (ColorType::RGB(8), None, Values::Bytes(bytes)) = (self.color, self.planes, &mut self.values) {
+            return Ok(std::mem::take(bytes));
+        }
         let rgb = match (self.color, &self.values) {
             (ColorType::Gray(1 | 2 | 4 | 8), Values::Bytes(bytes)) => self.gray_or_indexed(bytes, usize::from(bits)),
             (ColorType::Gray(16), Values::Words(words)) => {

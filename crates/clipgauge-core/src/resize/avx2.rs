@@ -37,13 +37,16 @@ impl Avx2 {
         second_out: &mut [u8],
     ) {
         let reach = weights.reach_bytes();
-        if !weights.are_pairs_exact() || first.len() < reach || second.len() < reach {
-            portable::one_row(first, weights, first_out);
-            portable::one_row(second, weights, second_out);
-            return;
+        match weights.pairs() {
+            Some(pairs) if first.len() >= reach && second.len() >= reach => {
+                // SAFETY: `self` exists only where AVX2 does; the rows are as long as asked for, as just checked.
+                unsafe { two_rows(first, second, weights, pairs, first_out, second_out) }
+            }
+            _ => {
+                portable::one_row(first, weights, first_out);
+                portable::one_row(second, weights, second_out);
+            }
         }
-        // SAFETY: `self` exists only where AVX2 does; the rows are as long as asked for, by the check above.
-        unsafe { two_rows(first, second, weights, first_out, second_out) }
     }
 
     /// Makes one row of `out.len()` bytes from the rows that the weights of output `index` are for, each `stride`
@@ -51,28 +54,38 @@ impl Avx2 {
     pub(super) fn sum_of_rows(self, rows: &[u8], stride: usize, weights: &Weights, index: usize, out: &mut [u8]) {
         let count = weights.bounds(index).len();
         let has_all = count > 0 && rows.len() >= (count - 1) * stride + out.len();
-        if !weights.are_pairs_exact() || out.len() < COLUMNS || !has_all {
-            portable::sum_of_rows(rows, stride, weights, index, out);
-            return;
+        match weights.pairs() {
+            Some(pairs) if has_all && out.len() >= COLUMNS => {
+                let taps = weights.taps() / 2;
+                // SAFETY: `self` exists only where AVX2 does; the rest is what has just been checked.
+                unsafe { sum_of_rows(rows, stride, count, &pairs[index * taps..(index + 1) * taps], out) }
+            }
+            _ => portable::sum_of_rows(rows, stride, weights, index, out),
         }
-        // SAFETY: `self` exists only where AVX2 does; the rest is what has just been checked.
-        unsafe { sum_of_rows(rows, stride, count, weights.pairs(index), out) }
     }
 }
 
 /// # Safety
 /// The CPU has AVX2, and both rows have at least [`Weights::reach_bytes`] bytes.
 #[target_feature(enable = "avx2")]
-unsafe fn two_rows(first: &[u8], second: &[u8], weights: &Weights, first_out: &mut [u8], second_out: &mut [u8]) {
+unsafe fn two_rows(
+    first: &[u8],
+    second: &[u8],
+    weights: &Weights,
+    pairs: &[[i32; 2]],
+    first_out: &mut [u8],
+    second_out: &mut [u8],
+) {
     // From four pixels of three bytes: of two pixels each channel side by side, in 16 bits, for `vpmaddwd`.
     let taps_01 = _mm256_broadcastsi128_si256(_mm_setr_epi8(0, Z, 3, Z, 1, Z, 4, Z, 2, Z, 5, Z, Z, Z, Z, Z));
     let taps_23 = _mm256_broadcastsi128_si256(_mm_setr_epi8(6, Z, 9, Z, 7, Z, 10, Z, 8, Z, 11, Z, Z, Z, Z, Z));
     let outs = first_out.chunks_exact_mut(3).zip(second_out.chunks_exact_mut(3));
-    for (index, (first_out, second_out)) in outs.enumerate() {
+    let each = pairs.chunks_exact(weights.taps() / 2);
+    for (index, ((first_out, second_out), pairs)) in outs.zip(each).enumerate() {
         let start = weights.bounds(index).start * 3;
         let mut low = [_mm256_setzero_si256(); 2];
         let mut high = [_mm256_setzero_si256(); 2];
-        for (four, pairs) in weights.pairs(index).chunks_exact(2).enumerate() {
+        for (four, pairs) in pairs.chunks_exact(2).enumerate() {
             let at = start + four * 12;
             debug_assert!(at + BYTES_AT_ONCE <= first.len() && at + BYTES_AT_ONCE <= second.len());
             // SAFETY: `at + 16` is at most `(start + taps) · 3 + 16` bytes, which is at most `reach_bytes`.

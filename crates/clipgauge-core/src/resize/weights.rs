@@ -12,6 +12,7 @@ pub(super) const PRECISION_BITS: u32 = 32 - 8 - 2;
 /// What sums start with, so that the shift at the end rounds.
 pub(super) const HALF: i32 = 1 << (PRECISION_BITS - 1);
 /// Low bits of a weight that are multiplied apart from the high ones where both must fit into 16.
+#[cfg(target_arch = "x86_64")]
 pub(super) const LOW_BITS: u32 = 11;
 /// Inputs that a kernel may take at once; the rest is filled up with weights of zero.
 const TAPS_AT_ONCE: usize = 4;
@@ -29,10 +30,9 @@ pub(super) struct Weights {
     taps: usize,
     /// The weights, one output after the other.
     values: Vec<i32>,
-    /// The same, two neighbours in one number: their low bits, and their high bits, as 16 bits each.
-    pairs: Vec<[i32; 2]>,
-    /// Whether the high bits of every weight fit into 16, so that `pairs` can be used.
-    are_pairs_exact: bool,
+    /// The same in two parts, for the kernel that multiplies 16 bits.
+    #[cfg(target_arch = "x86_64")]
+    pairs: Option<Vec<[i32; 2]>>,
 }
 
 impl Weights {
@@ -77,14 +77,14 @@ impl Weights {
             *bounds = bounds.start - start..bounds.end - start;
         }
 
-        let mask = (1 << LOW_BITS) - 1;
-        let pair = |low: i32, high: i32| (low & 0xffff) | (high << 16);
-        let pairs = values
-            .chunks_exact(2)
-            .map(|two| [pair(two[0] & mask, two[1] & mask), pair(two[0] >> LOW_BITS, two[1] >> LOW_BITS)])
-            .collect();
-        let are_pairs_exact = values.iter().all(|value| i16::try_from(value >> LOW_BITS).is_ok());
-        Self { start, bounds, taps, values, pairs, are_pairs_exact }
+        Self {
+            #[cfg(target_arch = "x86_64")]
+            pairs: pairs(&values),
+            start,
+            bounds,
+            taps,
+            values,
+        }
     }
 
     /// Outputs.
@@ -112,15 +112,17 @@ impl Weights {
         &self.values[index * self.taps..(index + 1) * self.taps]
     }
 
-    /// The same by two: for each pair of inputs the low bits of both and the high bits of both.
-    pub(super) fn pairs(&self, index: usize) -> &[[i32; 2]] {
-        let taps = self.taps / 2;
-        &self.pairs[index * taps..(index + 1) * taps]
+    /// All weights by two neighbours: the low bits of both and the high bits of both, 16 bits each in one number.
+    /// `None` where the high bits of one don't fit.
+    #[cfg(target_arch = "x86_64")]
+    pub(super) fn pairs(&self) -> Option<&[[i32; 2]]> {
+        self.pairs.as_deref()
     }
 
-    /// Whether [`Weights::pairs`] hold every weight whole.
-    pub(super) fn are_pairs_exact(&self) -> bool {
-        self.are_pairs_exact
+    /// How many weights each output has, those that only fill up included: a multiple of four.
+    #[cfg(target_arch = "x86_64")]
+    pub(super) fn taps(&self) -> usize {
+        self.taps
     }
 
     /// How many bytes of a row of RGB a kernel may read, beyond the row's end too.
@@ -128,6 +130,15 @@ impl Weights {
         let last = self.bounds.iter().map(|bounds| bounds.start).max().unwrap_or(0);
         (last + self.taps) * 3 + BYTES_AT_ONCE
     }
+}
+
+#[cfg(target_arch = "x86_64")]
+fn pairs(values: &[i32]) -> Option<Vec<[i32; 2]>> {
+    let mask = (1 << LOW_BITS) - 1;
+    let pair = |low: i32, high: i32| (low & 0xffff) | (high << 16);
+    let is_exact = values.iter().all(|value| i16::try_from(value >> LOW_BITS).is_ok());
+    let split = |two: &[i32]| [pair(two[0] & mask, two[1] & mask), pair(two[0] >> LOW_BITS, two[1] >> LOW_BITS)];
+    is_exact.then(|| values.chunks_exact(2).map(split).collect())
 }
 
 /// The filter's support (in pixels, at scale one) and its curve.
