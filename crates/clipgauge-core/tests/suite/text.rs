@@ -3,11 +3,13 @@
 use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use clipgauge_core::model_files::ModelFiles;
 use clipgauge_core::spec::TextSpec;
 use clipgauge_core::tokenize::{TokenBatch, Tokenizer};
+use proptest::prelude::*;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -246,6 +248,58 @@ fn the_beginning_of_a_text_gives_the_tokens_of_the_whole() {
         assert!(tokens.truncated, "{name}");
     }
 }
+
+proptest! {
+    /// Any text has the same ids both ways, and a context that is long enough shows all of them.
+    #[test]
+    fn any_text_is_the_same_both_ways(text in any_text()) {
+        let [from_json, from_merges, cut] = &*PICTOCLIP;
+        let tokens = from_json.tokenize(&text).unwrap();
+        prop_assert_eq!(&tokens, &from_merges.tokenize(&text).unwrap());
+        prop_assert!(!tokens.truncated);
+        let cut = cut.tokenize(&text).unwrap();
+        prop_assert_eq!(cut.truncated, tokens.ids.len() > 6);
+        let own = tokens.ids.len() - 1;
+        prop_assert_eq!(&cut.ids[..own.min(5)], &tokens.ids[..own.min(5)]);
+        prop_assert_eq!(cut.ids.last(), tokens.ids.last());
+    }
+}
+
+/// Any characters, or those that CLIP's pipeline treats in ways of their own, more often than chance would have them.
+fn any_text() -> impl Strategy<Value = String> {
+    let special = proptest::sample::select(vec![
+        "<|endoftext|>",
+        "<|startoftext|>",
+        "'ll",
+        "'",
+        " ",
+        "\u{a0}",
+        "\t\n",
+        "\u{301}",
+        "e",
+        "É",
+        "İ",
+        "7",
+        "½",
+        "👩\u{200d}👧",
+        "猫",
+        "!?",
+        "&amp;",
+        "\0",
+    ]);
+    let piece = prop_oneof![special.prop_map(str::to_owned), any::<String>()];
+    proptest::collection::vec(piece, 0..12).prop_map(|pieces| pieces.concat())
+}
+
+/// pictoclip's tokenizer from `tokenizer.json`, from its vocabulary and merges, and with a short context.
+static PICTOCLIP: LazyLock<[Tokenizer; 3]> = LazyLock::new(|| {
+    let folder = TempDir::new().unwrap();
+    for file in ["vocab.json", "merges.txt"] {
+        fs::copy(pictoclip().join(file), folder.path().join(file)).unwrap();
+    }
+    let long = spec(10_000);
+    [read(&pictoclip(), &long), read(folder.path(), &long), read(&pictoclip(), &spec(6))]
+});
 
 /// The limit is a multiple of what the slowest takes, far below what any of them takes when looked at wholly.
 #[test]

@@ -243,18 +243,19 @@ fn pages_that_were_read_are_let_go() {
     fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(size as u64).unwrap();
 
     let weights = open(&folder);
-    let before = resident_file_pages();
+    // Kernels that do not tell have nothing to be tested by.
+    let Some(before) = resident_file_pages() else { return };
     for n in 0..TENSORS {
         assert!(weights.f32(&n.to_string(), &[TENSOR_BYTES / 4]).unwrap().iter().all(|number| *number == 0.0));
     }
-    let kept = resident_file_pages().saturating_sub(before);
+    let kept = resident_file_pages().unwrap().saturating_sub(before);
     assert!(kept < 64 << 10, "{kept} kB of {} kB are still mapped in", size >> 10);
 }
 
 /// Pages of files in the memory of this process, in kB.
 #[cfg(target_os = "linux")]
-fn resident_file_pages() -> usize {
-    let status = fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("RssFile:")).unwrap();
-    line.trim().trim_end_matches(" kB").parse().unwrap()
+fn resident_file_pages() -> Option<usize> {
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("RssFile:"))?;
+    line.trim().trim_end_matches(" kB").parse().ok()
 }
