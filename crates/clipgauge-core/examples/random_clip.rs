@@ -5,8 +5,9 @@
 
 use std::collections::BTreeMap;
 use std::error::Error;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
+use clipgauge_core::tokenize::{CLIP_MERGES, clip_vocabulary};
 use safetensors::tensor::{Dtype, TensorView};
 
 const CONFIG: &str = r#"{
@@ -27,6 +28,12 @@ const PREPROCESSOR_CONFIG: &str = r#"{
   "do_rescale": true, "rescale_factor": 0.00392156862745098,
   "do_normalize": true, "do_convert_rgb": true,
   "image_mean": [0.48145466, 0.4578275, 0.40821073], "image_std": [0.26862954, 0.26130258, 0.27577711]
+}
+"#;
+
+const TOKENIZER_CONFIG: &str = r#"{
+  "tokenizer_class": "CLIPTokenizer", "model_max_length": 77, "bos_token": "<|startoftext|>",
+  "eos_token": "<|endoftext|>", "pad_token": "<|endoftext|>", "unk_token": "<|endoftext|>"
 }
 "#;
 
@@ -104,9 +111,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     safetensors::serialize_to_file(views, Some(metadata), &folder.join("model.safetensors"))?;
     std::fs::write(folder.join("config.json"), CONFIG)?;
     std::fs::write(folder.join("preprocessor_config.json"), PREPROCESSOR_CONFIG)?;
-    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/clip");
-    for name in ["tokenizer_config.json", "vocab.json", "merges.txt"] {
-        std::fs::copy(data.join(name), folder.join(name))?;
-    }
+    std::fs::write(folder.join("tokenizer_config.json"), TOKENIZER_CONFIG)?;
+    std::fs::write(folder.join("vocab.json"), serde_json::to_vec(&clip_vocabulary())?)?;
+    std::fs::write(folder.join("merges.txt"), CLIP_MERGES)?;
     Ok(())
 }

@@ -6,23 +6,28 @@
 
 mod batch;
 mod clip_bpe;
+mod clip_vocabulary;
 mod head;
 mod special_tokens;
 mod tokenizer_json;
+mod word_piece;
 
 use std::fmt;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
 
+use crate::config::ConfigFile;
 use crate::error::LoadError;
 use crate::model_files::ModelFiles;
 use crate::spec::TextSpec;
 pub use batch::TokenBatch;
+pub use clip_vocabulary::{CLIP_MERGES, clip_vocabulary};
 use head::Vocabulary;
+use special_tokens::SpecialTokens;
 
 /// The kinds of tokenizer that a folder may hold, in the order they are looked for. Each gives what its files make,
 /// or `None` when they are not there.
-const KINDS: [ReadKind; 2] = [tokenizer_json::read, clip_bpe::read];
+const KINDS: [ReadKind; 3] = [tokenizer_json::read, clip_bpe::read, word_piece::read];
 
 type ReadKind = fn(&ModelFiles) -> Result<Option<tokenizers::Tokenizer>, LoadError>;
 
@@ -61,7 +66,7 @@ pub struct TokenizeError(#[source] pub Box<dyn std::error::Error + Send + Sync>)
 impl Tokenizer {
     /// Reads the tokenizer of a model; `None` when its files hold none.
     ///
-    /// `tokenizer.json` goes before `vocab.json` with `merges.txt`. The special tokens that `tokenizer_config.json` or
+    /// `tokenizer.json` goes before `vocab.json` with `merges.txt`, and that before `vocab.txt`. The special tokens that `tokenizer_config.json` or
     /// `special_tokens_map.json` name are known to it besides those of its own files. What a `tokenizer.json` says
     /// about truncation and padding is not followed: `spec` rules.
     ///
@@ -74,6 +79,17 @@ impl Tokenizer {
             }
         }
         Ok(None)
+    }
+
+    /// CLIP's own tokenizer, which a model means whose files hold none.
+    ///
+    /// # Errors
+    /// When the special tokens fill the whole context.
+    pub fn clip(spec: &TextSpec) -> Result<Self, LoadError> {
+        const PLACE: ModelFiles = ModelFiles::Bundled(&[]);
+        let malformed =
+            |error: tokenizers::Error| LoadError::Malformed { file: PLACE.place(), problem: error.to_string().into() };
+        Self::new(clip_bpe::built_in().map_err(malformed)?, spec, &PLACE)
     }
 
     fn new(mut encoder: tokenizers::Tokenizer, spec: &TextSpec, files: &ModelFiles) -> Result<Self, LoadError> {
@@ -101,7 +117,13 @@ impl Tokenizer {
             return Err(unusable(problem));
         }
         let vocabulary = Vocabulary::of(encoder.get_vocab(true).keys());
-        Ok(Self(Arc::new(Inner { encoder, vocabulary, before, after, spec: spec.clone() })))
+        let mut spec = spec.clone();
+        if let Some(pad) = &mut spec.pad_token {
+            // The tokenizer's own configuration knows better than the model's, which often has a class's default.
+            let named = SpecialTokens::read(files)?.content("pad_token").and_then(|token| encoder.token_to_id(token));
+            *pad = named.unwrap_or(*pad);
+        }
+        Ok(Self(Arc::new(Inner { encoder, vocabulary, before, after, spec })))
     }
 
     /// The ids of `text`, cut to the context length so that the end token stays.
@@ -128,6 +150,22 @@ impl Tokenizer {
         }
         Ok(Tokens { ids, truncated })
     }
+}
+
+/// The most tokens of a text, for a text tower that has so many `positions`: as many as that, or as
+/// `tokenizer_config.json` allows in `model_max_length`, which is what the reference cuts at.
+///
+/// # Errors
+/// When that file is malformed.
+pub(crate) fn context_length(files: &ModelFiles, positions: usize) -> Result<usize, LoadError> {
+    const CONFIG: &str = "tokenizer_config.json";
+    if !files.contains(CONFIG) {
+        return Ok(positions);
+    }
+    let config = ConfigFile::read(files, CONFIG)?;
+    // Transformers writes 10³⁰ for no limit.
+    let limit = config.root().positive("model_max_length", f32::INFINITY).unwrap_or(f32::INFINITY);
+    Ok(if limit < positions as f32 { (limit as usize).max(1) } else { positions })
 }
 
 impl fmt::Debug for Tokenizer {

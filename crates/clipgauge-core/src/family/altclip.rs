@@ -14,7 +14,7 @@ use crate::family::towers::{Tower, TwoTowers, logit_scale};
 use crate::family::{ModelFamily, clip};
 use crate::model_files::ModelFiles;
 use crate::spec::{ImageSpec, ModelSpec, TextSpec};
-use crate::tokenize::{TokenBatch, Tokenizer};
+use crate::tokenize::{TokenBatch, Tokenizer, context_length};
 use crate::weights::Weights;
 
 const TEXT_DEFAULTS: TowerDefaults =
@@ -40,7 +40,8 @@ pub(super) fn load<B: Backend>(files: &ModelFiles, backend: B) -> Result<TwoTowe
     if text.first_position >= text.positions {
         return Err(section.wrong("pad_token_id", "leaves no position for a token"));
     }
-    let text_spec = TextSpec { context_length: text.positions - text.first_position, pad_token: None };
+    let text_spec =
+        TextSpec { context_length: context_length(files, text.positions - text.first_position)?, pad_token: None };
     let image_spec = ImageSpec::read(files)?;
     image_spec.check_size(files, vision.image_size)?;
     let weights = Weights::open(files)?;

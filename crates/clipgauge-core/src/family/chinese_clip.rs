@@ -14,7 +14,7 @@ use crate::family::towers::{Tower, TwoTowers, logit_scale};
 use crate::family::{ModelFamily, clip};
 use crate::model_files::ModelFiles;
 use crate::spec::{ImageSpec, ModelSpec, TextSpec};
-use crate::tokenize::{TokenBatch, Tokenizer};
+use crate::tokenize::{TokenBatch, Tokenizer, context_length};
 use crate::weights::Weights;
 
 const TEXT_DEFAULTS: TowerDefaults =
@@ -34,7 +34,7 @@ pub(super) fn load<B: Backend>(files: &ModelFiles, backend: B) -> Result<TwoTowe
         first_position: 0,
         token_types: section.count("type_vocab_size", 2)?,
     };
-    let text_spec = TextSpec { context_length: text.positions, pad_token: None };
+    let text_spec = TextSpec { context_length: context_length(files, text.positions)?, pad_token: None };
     let image_spec = ImageSpec::read(files)?;
     image_spec.check_size(files, vision.image_size)?;
     let weights = Weights::open(files)?;

@@ -16,7 +16,7 @@ use crate::family::towers::vision::{HeadNames, Vision, VisionNames, VisionShape}
 use crate::family::towers::{TwoTowers, logit_scale};
 use crate::model_files::ModelFiles;
 use crate::spec::{ImageSpec, ModelSpec, TextSpec};
-use crate::tokenize::Tokenizer;
+use crate::tokenize::{Tokenizer, context_length};
 use crate::weights::Weights;
 
 /// The end token that old files name by mistake; the reference then reads a text at its highest id instead.
@@ -87,7 +87,7 @@ pub(super) fn load_as<B: Backend>(
         reading: reading(text.token("eos_token_id", 49_407)?),
         embedding_width,
     };
-    let text_spec = TextSpec { context_length: text.context_length, pad_token: None };
+    let text_spec = TextSpec { context_length: context_length(files, text.context_length)?, pad_token: None };
     let image_spec = ImageSpec::read(files)?;
     image_spec.check_size(files, vision.image_size)?;
     let weights = Weights::open(files)?;

@@ -20,6 +20,9 @@ use crate::weights::Weights;
 /// The configuration, by which a folder is known to be OpenCLIP's.
 pub(super) const CONFIG: &str = "open_clip_config.json";
 
+/// Ids in CLIP's own vocabulary.
+const CLIP_VOCABULARY: usize = 49_408;
+
 const BLOCK: BlockNames = BlockNames {
     attention_norm: "ln_1",
     input: InputNames::Fused { weight: "attn.in_proj_weight", bias: "attn.in_proj_bias" },
@@ -92,7 +95,7 @@ pub(super) fn load<B: Backend>(files: &ModelFiles, backend: B) -> Result<TwoTowe
         spec: ModelSpec {
             family: Some(ModelFamily::OpenClip),
             image: image_spec,
-            tokenizer: Tokenizer::read(files, &text_spec)?,
+            tokenizer: tokenizer(files, &text_spec, text.vocabulary)?,
             text: text_spec,
             embedding_width,
             logit_scale: Some(logit_scale(&parameters, "logit_scale")?),
@@ -102,6 +105,14 @@ pub(super) fn load<B: Backend>(files: &ModelFiles, backend: B) -> Result<TwoTowe
         text: Box::new(Text::load(&parameters, prefix, &TextNames { projection, ..TEXT }, text)?),
         backend,
     })
+}
+
+/// The folder's own tokenizer, or CLIP's, which is meant where there is none.
+fn tokenizer(files: &ModelFiles, spec: &TextSpec, vocabulary: usize) -> Result<Option<Tokenizer>, LoadError> {
+    match Tokenizer::read(files, spec)? {
+        None if vocabulary == CLIP_VOCABULARY => Tokenizer::clip(spec).map(Some),
+        own => Ok(own),
+    }
 }
 
 fn vision_shape(

@@ -65,6 +65,18 @@ pub(super) fn read(files: &ModelFiles) -> Result<Option<Tokenizer>, LoadError> {
         .map_err(|error| malformed(MERGES, error.to_string().into()))
 }
 
+/// CLIP's own tokenizer, for the models whose folders have none because they mean this one.
+pub(super) fn built_in() -> tokenizers::Result<Tokenizer> {
+    let vocabulary = super::clip_vocabulary();
+    let merges = parse_merges(super::CLIP_MERGES, &vocabulary)?;
+    let special = |content: &str| (content.to_owned(), vocabulary[content]);
+    let [(_, start), (_, end), (_, unknown)] = SPECIAL_TOKENS;
+    let (start, end) = (special(start), special(end));
+    let mut tokenizer = pipeline(vocabulary.into_iter().collect(), merges, unknown.to_owned(), start, end)?;
+    SpecialTokens::none().or(&SPECIAL_TOKENS).add_to(&mut tokenizer)?;
+    Ok(tokenizer)
+}
+
 /// The lines `left right`, in order of priority; the first line may be a version.
 ///
 /// The `tokenizers` crate panics on a merge that gives no token, hence the check.

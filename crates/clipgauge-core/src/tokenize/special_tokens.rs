@@ -39,6 +39,11 @@ enum Token {
 }
 
 impl SpecialTokens {
+    /// None that a configuration names.
+    pub(super) fn none() -> Self {
+        Self(HashMap::new())
+    }
+
     /// Those that the configuration names.
     pub(super) fn read(files: &ModelFiles) -> Result<Self, LoadError> {
         let mut tokens = HashMap::new();

@@ -2,6 +2,7 @@
 
 mod backends;
 mod encoders;
+mod families;
 mod golden;
 mod images;
 mod metrics;
