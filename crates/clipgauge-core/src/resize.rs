@@ -1,7 +1,7 @@
 //! Pillow's resampling, exactly: two passes with 8 bits between them, and weights in fixed point.
 //!
 //! The rules are those of Pillow 13's `src/libImaging/Resample.c` (and of `Geometry.c` for the nearest neighbour),
-//! the order of the passes too. Only what a [`Window`] of the result needs is computed, which changes none of its
+//! the order of the passes too. Only what a part of the result needs is computed, which changes none of its
 //! bits.
 
 mod portable;
