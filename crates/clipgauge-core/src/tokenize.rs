@@ -45,6 +45,8 @@ struct Inner {
     before: Vec<u32>,
     /// The special tokens after them, which stay when a text is cut.
     after: Vec<u32>,
+    /// Whether a text that ends with `after` already gets no second one.
+    end_once: bool,
     spec: TextSpec,
 }
 
@@ -117,13 +119,14 @@ impl Tokenizer {
             return Err(unusable(problem));
         }
         let vocabulary = Vocabulary::of(encoder.get_vocab(true).keys());
+        let special = SpecialTokens::read(files)?;
         let mut spec = spec.clone();
         if let Some(pad) = &mut spec.pad_token {
             // The tokenizer's own configuration knows better than the model's, which often has a class's default.
-            let named = SpecialTokens::read(files)?.content("pad_token").and_then(|token| encoder.token_to_id(token));
+            let named = special.content("pad_token").and_then(|token| encoder.token_to_id(token));
             *pad = named.unwrap_or(*pad);
         }
-        Ok(Self(Arc::new(Inner { encoder, vocabulary, before, after, spec })))
+        Ok(Self(Arc::new(Inner { encoder, vocabulary, before, after, end_once: special.end_once(), spec })))
     }
 
     /// The ids of `text`, cut to the context length so that the end token stays.
@@ -134,7 +137,8 @@ impl Tokenizer {
     /// # Errors
     /// When the tokenizer's files are contradictory in a way that shows on this text only.
     pub fn tokenize(&self, text: &str) -> Result<Tokens, TokenizeError> {
-        let Inner { encoder, vocabulary, before, after, spec } = &*self.0;
+        let Inner { encoder, vocabulary, before, after, end_once, spec } = &*self.0;
+        let end_once = *end_once;
         let room = spec.context_length - before.len() - after.len();
         let (own, truncated) = head::first_tokens(text, room, vocabulary, |part, with_offsets| {
             guarded(|| if with_offsets { encoder.encode(part, false) } else { encoder.encode_fast(part, false) })
@@ -144,7 +148,9 @@ impl Tokenizer {
         let mut ids = Vec::with_capacity(spec.context_length);
         ids.extend_from_slice(before);
         ids.extend_from_slice(&own);
-        ids.extend_from_slice(after);
+        if !(end_once && ids.ends_with(after)) {
+            ids.extend_from_slice(after);
+        }
         if let Some(pad) = spec.pad_token {
             ids.resize(spec.context_length, pad);
         }

@@ -116,7 +116,13 @@ impl<B: Backend> Vision<B> {
     /// PyTorch's `interpolate` does it for each axis in turn.
     fn positions(&self, rows: usize, columns: usize) -> Rows {
         let width = self.width;
-        let (across, down) = (weights(self.grid, columns), weights(self.grid, rows));
+        let (across, mut down) = (weights(self.grid, columns), weights(self.grid, rows));
+        if columns == 1 && rows != self.grid {
+            // PyTorch's kernel for the CPU (2.15) steps over nothing when it resizes a single column, and so gives every
+            // row the value of the first. Scores are to be the reference's.
+            let first = down[0].clone();
+            down.fill(first);
+        }
         let mut narrowed = Rows::new(width);
         narrowed.set_len(self.grid * columns);
         for row in 0..self.grid {

@@ -14,7 +14,9 @@ pub(super) fn read(files: &ModelFiles) -> Result<Option<Tokenizer>, LoadError> {
     let malformed = |problem: String| LoadError::Malformed { file: files.display(FILE), problem: problem.into() };
     let special = SpecialTokens::read(files)?;
     let tokenizer = guarded(|| {
-        let mut tokenizer = Tokenizer::from_bytes(&json)?;
+        let mut json: serde_json::Value = serde_json::from_slice(&json)?;
+        special.impose_on(&mut json);
+        let mut tokenizer: Tokenizer = serde_json::from_value(json)?;
         special.add_to(&mut tokenizer)?;
         Ok(tokenizer)
     });

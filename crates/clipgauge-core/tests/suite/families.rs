@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use clipgauge_core::decode::{DecodeOptions, decode};
-use clipgauge_core::encoder::Encoder;
 use clipgauge_core::family;
 use clipgauge_core::model_files::ModelFiles;
 use clipgauge_core::pixels::PixelBatch;
@@ -99,6 +98,7 @@ fn reference_pixels(like: &PixelBatch, tensors: &Tensors, index: usize) -> Pixel
 
 #[derive(Deserialize)]
 struct GoldenText {
+    #[serde(alias = "limit")]
     context: usize,
     rows: Vec<GoldenRow>,
 }

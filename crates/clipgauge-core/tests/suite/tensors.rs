@@ -15,6 +15,7 @@ impl Tensors {
         let values = |view: &safetensors::tensor::TensorView<'_>| match view.dtype() {
             Dtype::F32 => view.data().as_chunks::<4>().0.iter().map(|b| f64::from(f32::from_le_bytes(*b))).collect(),
             Dtype::I64 => view.data().as_chunks::<8>().0.iter().map(|b| i64::from_le_bytes(*b) as f64).collect(),
+            Dtype::I32 => view.data().as_chunks::<4>().0.iter().map(|b| f64::from(i32::from_le_bytes(*b))).collect(),
             other => panic!("{}: a golden tensor in {other:?}", path.display()),
         };
         Self(tensors.iter().map(|(name, view)| (name.to_owned(), (view.shape().to_vec(), values(&view)))).collect())

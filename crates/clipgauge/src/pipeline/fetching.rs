@@ -126,7 +126,7 @@ impl Fetcher {
         let mut index = 0;
         while !stop.is_requested() {
             let Some(mut row) = self.stats.time(Stage::Read, || table.read())? else { break };
-            let cost = kib(row.size()).max(ROW_COST).min(ROWS_BUDGET);
+            let cost = kib(row.size()).clamp(ROW_COST, ROWS_BUDGET);
             let Ok(admitted) = runtime.block_on(acquire(&self.rows_budget, cost)) else { break };
             let ticket = Ticket::new(index, table.position(), admitted);
             index += 1;
@@ -157,7 +157,7 @@ impl Fetcher {
 
     fn report(&self, outcome: Outcome) {
         // Nobody receives any more when the run is over.
-        let _ = self.outcomes.send(Message::Outcome(outcome));
+        let _ = self.outcomes.send(Message::Outcome(Box::new(outcome)));
     }
 }
 

@@ -47,7 +47,7 @@ impl Outcome {
 /// What the other threads tell.
 pub(super) enum Message {
     /// A row is done.
-    Outcome(Outcome),
+    Outcome(Box<Outcome>),
     /// Nothing can be scored.
     Broken(ScoreError),
     /// A scoring thread has ended.
@@ -120,7 +120,7 @@ impl<'a> Join<'a> {
             };
             match message {
                 Message::Outcome(outcome) => {
-                    self.waiting.insert(outcome.ticket.index, outcome);
+                    self.waiting.insert(outcome.ticket.index, *outcome);
                     self.write_ready()?;
                 }
                 Message::Broken(error) => return Err(error.into()),

@@ -77,7 +77,7 @@ impl Worker {
                         let Fetched { row, ticket, .. } = fetched;
                         let outcome = Outcome { row, ticket, score: scored.score, is_truncated: scored.is_truncated };
                         // Nobody receives any more when the run is over.
-                        let _ = self.outcomes.send(Message::Outcome(outcome));
+                        let _ = self.outcomes.send(Message::Outcome(Box::new(outcome)));
                     }
                 }
                 Err(error) => {
