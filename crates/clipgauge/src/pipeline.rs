@@ -19,7 +19,7 @@ use crate::errors_file::{self, ErrorsFile};
 use crate::hub::{self, HubOptions};
 use crate::options::{OptionsError, ScoreOptions};
 use crate::progress::Progress;
-use crate::scorer::Scorer;
+use crate::scorer::{ScoreError, Scorer};
 use crate::source::Sources;
 use crate::stats::{Outcome, Stage, Stats, Summary};
 use crate::table;
@@ -30,6 +30,7 @@ mod join;
 mod output;
 mod scoring;
 mod stop;
+mod waiting;
 
 pub use error::ScoreTableError;
 use fetching::Fetching;
@@ -37,11 +38,16 @@ use join::{AddedColumns, Finished, Join};
 use output::OutputFile;
 use scoring::Scoring;
 use stop::Stop;
+use waiting::unless_cancelled;
 
 /// Scores a table.
 ///
 /// Rows that fail are counted, listed and left without a score; they are not errors. A run that is cancelled keeps its
 /// finished rows beside the output and says so in the summary.
+///
+/// # Errors
+///
+/// The run cannot begin, cannot go on, or was cancelled before its first row was read ([`ScoreTableError::is_interrupted`]).
 pub fn score_table(
     options: &ScoreOptions,
     progress: &dyn Progress,
@@ -50,8 +56,10 @@ pub fn score_table(
     // All that can fail is tried before the long part: first what costs nothing, last what may be downloaded.
     options.check()?;
     let stats = Arc::new(Stats::new(options.score_columns().len()));
-    let table = table::open(options)?;
-    let mut output = OutputFile::open(options)?;
+    let (for_input, for_output) = (options.clone(), options.clone());
+    tracing::info!(input = %options.input, "opening the table");
+    let table = unless_cancelled(cancel, move || table::open(&for_input))??;
+    let mut output = unless_cancelled(cancel, move || OutputFile::open(&for_output))??;
     let errors = ErrorsFile::new(errors_file::path(options))?;
     options.summary.as_deref().map_or(Ok(()), AtomicFile::check)?;
     let sources = Sources::new(options.fetch.clone())?;
@@ -103,7 +111,12 @@ fn load_scorer(
     for name in &options.models {
         let model = hub::resolve(name, &HubOptions::from_env(), progress, cancel)?;
         let load = |source| ScoreTableError::Load { model: name.clone(), source };
-        let encoder: Arc<dyn Encoder> = family::load(&model.files).map_err(load)?.into();
+        tracing::info!(model = name, revision = model.revision, "loading the model");
+        let files = model.files;
+        let encoder: Arc<dyn Encoder> = unless_cancelled(cancel, move || family::load(&files))?.map_err(load)?.into();
+        if encoder.spec().tokenizer.is_none() {
+            return Err(ScoreError::NoTokenizer.into());
+        }
         let mut metrics = options.metrics.iter().map(|metric| metric.comparer(encoder.spec()));
         let first = metrics.next().ok_or(OptionsError::Missing { flag: "--metric" })??;
         let with_model = match scorer {

@@ -19,8 +19,11 @@ pub(crate) struct Running {
 
 impl Running {
     pub(crate) fn start(bench: &Bench, args: &str) -> (Self, ChildStdin) {
-        let mut child = bench
-            .command(args.split(' '))
+        Self::of(bench.command(args.split(' ')))
+    }
+
+    pub(crate) fn of(mut command: Command) -> (Self, ChildStdin) {
+        let mut child = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -122,4 +125,26 @@ fn rows_on_standard_output_are_whole() {
     feeder.join().expect("the feeder ends");
     assert_eq!((code, stderr.as_str()), (Some(130), ""));
     assert!(text.starts_with("url,caption,similarity\n") && text.ends_with("png,a cat,\n"), "{text}");
+}
+
+#[test]
+fn a_run_that_waits_for_its_header_can_be_ended() {
+    for (args, signal, code) in [
+        ("score - --model pictoclip", "-INT", 130),
+        ("score - -o out.csv --model pictoclip", "-TERM", 143),
+        ("score fifo.csv -o out.csv --model pictoclip", "-INT", 130),
+        ("score in.csv -o fifo.csv --model pictoclip", "-TERM", 143),
+    ] {
+        let bench = Bench::new().with("in.csv", "url,caption\n");
+        let made = Command::new("mkfifo").arg(bench.path("fifo.csv")).status().expect("mkfifo is there");
+        assert!(made.success());
+        let (running, mut stdin) = Running::start(&bench, &format!("{args} -v"));
+        stdin.write_all(b"url,cap").expect("writable");
+        running.wait_for("opening the table");
+        running.send(signal);
+        let (ended, stderr) = running.end();
+        assert_eq!(ended, Some(code), "{args}: {stderr}");
+        assert!(stderr.contains("the run was ended before its first row"), "{args}: {stderr}");
+        assert_eq!(bench.names(), ["fifo.csv", "in.csv"], "{args}");
+    }
 }
