@@ -5,7 +5,9 @@ mod documents;
 mod help;
 #[cfg(unix)]
 mod interrupts;
+mod models;
 mod outputs;
 mod passthrough;
 mod scoring;
 mod usage;
+mod web;
