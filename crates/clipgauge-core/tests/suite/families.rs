@@ -119,7 +119,7 @@ fn ids_are_the_reference_s() {
     let models = golden::entries("models").into_iter().map(|folder| (folder.join("golden-text.json"), folder));
     let small = golden::entries("tokenizer/small").into_iter().map(|folder| (folder.join("golden.json"), folder));
     let golden: Vec<(PathBuf, PathBuf)> = models.chain(small).filter(|(file, _)| file.is_file()).collect();
-    assert!(golden.len() >= 4, "{golden:?}");
+    assert!(golden.len() >= 2, "{golden:?}");
     for (file, folder) in golden {
         let golden: GoldenText = serde_json::from_slice(&std::fs::read(&file).unwrap())
             .unwrap_or_else(|error| panic!("{}: {error}", file.display()));
