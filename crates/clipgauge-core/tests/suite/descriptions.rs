@@ -43,7 +43,8 @@ fn a_description_is_that_of_the_loaded_model() {
         assert!(weights.parameters > 10_000 && weights.bytes >= weights.parameters * 2, "{name}: {weights:?}");
 
         let without = describe(without_weights(&folder).path());
-        let expected = Description { weights: None, logit_scale: None, logit_bias: None, ..described };
+        let mut expected = described;
+        (expected.weights, expected.logit_scale, expected.logit_bias) = (None, None, None);
         assert_eq!(without, expected, "{name}");
     }
 }
