@@ -130,6 +130,13 @@ pub(crate) struct ModelArgs {
     )]
     pub(crate) metrics: Vec<Metric>,
 
+    /// Put captions in lower case and drop their punctuation first
+    ///
+    /// SigLIP 2 was trained so, and open_clip does it; the tokenizers of SigLIP 2 on the Hugging Face hub do not, and
+    /// transformers follows them, as clipgauge does without this flag. Those of the first SigLIP do it by themselves.
+    #[arg(long)]
+    pub(crate) canonicalize_captions: bool,
+
     /// The precision of the arithmetic
     #[arg(
         long,

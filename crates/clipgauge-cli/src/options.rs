@@ -25,6 +25,7 @@ pub(crate) fn score_options(args: ScoreArgs) -> ScoreOptions {
         summary: report.summary,
         models: model.models,
         metrics: model.metrics,
+        canonicalize_captions: model.canonicalize_captions,
         threads: model.threads,
         batch_size: model.batch_size,
         precision: model.precision,
@@ -105,6 +106,7 @@ mod tests {
             "--errors=e.csv",
             "--summary=s.json",
             "--model=m",
+            "--canonicalize-captions",
             "--threads=3",
             "--batch-size=5",
             "--concurrency=7",
@@ -132,6 +134,7 @@ mod tests {
             errors: Some("e.csv".into()),
             summary: Some("s.json".into()),
             models: vec!["m".to_owned()],
+            canonicalize_captions: true,
             threads: NonZeroUsize::new(3),
             batch_size: NonZeroUsize::new(5).expect("not zero"),
             fetch: FetchOptions {

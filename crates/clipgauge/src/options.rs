@@ -45,6 +45,9 @@ pub struct ScoreOptions {
     pub models: Vec<String>,
     /// The metrics, at least one. Each model is compared by each.
     pub metrics: Vec<Metric>,
+    /// Whether captions are put in lower case and lose their punctuation first, as SigLIP 2 was trained and its
+    /// tokenizer on the hub does not do.
+    pub canonicalize_captions: bool,
     /// How many encoders work at once; `None` for one per core.
     pub threads: Option<NonZeroUsize>,
     /// How many rows an encoder takes at once. Never changes a score.
@@ -74,6 +77,7 @@ impl ScoreOptions {
             summary: None,
             models: vec![DEFAULT_MODEL.to_owned()],
             metrics: vec![Metric::default()],
+            canonicalize_captions: false,
             threads: None,
             batch_size: DEFAULT_BATCH_SIZE,
             precision: Precision::default(),

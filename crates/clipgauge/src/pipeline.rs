@@ -128,5 +128,9 @@ fn load_scorer(
         revisions.push(model.revision);
     }
     let scorer = scorer.ok_or(OptionsError::Missing { flag: "--model" })?;
-    Ok((scorer.with_decode_options(options.decode.clone()).with_batch_size(options.batch_size), revisions))
+    let scorer = scorer
+        .with_decode_options(options.decode.clone())
+        .with_canonical_captions(options.canonicalize_captions)
+        .with_batch_size(options.batch_size);
+    Ok((scorer, revisions))
 }

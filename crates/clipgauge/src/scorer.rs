@@ -1,6 +1,7 @@
 //! Pairs in, scores out: any encoder with any metric. The two lanes of the design from bytes and characters to one
 //! number, for a batch at a time; what comes before (rows, fetching) and after (writing) is the pipeline's.
 
+use std::borrow::Cow;
 use std::num::NonZeroUsize;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
@@ -13,7 +14,7 @@ use clipgauge_core::metric::Compare;
 use clipgauge_core::pixels::{PixelBatch, Pixels};
 use clipgauge_core::preprocess::preprocess;
 use clipgauge_core::spec::ImageSpec;
-use clipgauge_core::tokenize::{TokenBatch, TokenizeError};
+use clipgauge_core::tokenize::{TokenBatch, TokenizeError, canonicalize};
 
 use crate::row::{RowError, RowErrorKind};
 use crate::stats::{Stage, Stats};
@@ -108,6 +109,7 @@ pub struct Scorer {
     /// How the models want their pictures, each way once.
     preprocessings: Vec<ImageSpec>,
     decode: DecodeOptions,
+    canonicalizes: bool,
     threads: NonZeroUsize,
     batch_size: NonZeroUsize,
 }
@@ -195,6 +197,7 @@ impl Scorer {
             models: Vec::new(),
             preprocessings: Vec::new(),
             decode: DecodeOptions::default(),
+            canonicalizes: false,
             threads: thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
             batch_size: DEFAULT_BATCH_SIZE,
         };
@@ -227,6 +230,13 @@ impl Scorer {
     #[must_use]
     pub fn with_decode_options(self, decode: DecodeOptions) -> Self {
         Self { decode, ..self }
+    }
+
+    /// Sets whether captions are [canonicalized](canonicalize) before they are tokenized, which the tokenizers of
+    /// SigLIP 2 on the hub leave out.
+    #[must_use]
+    pub fn with_canonical_captions(self, canonicalizes: bool) -> Self {
+        Self { canonicalizes, ..self }
     }
 
     /// Sets how many threads score at once, each with batches of its own.
@@ -308,14 +318,21 @@ impl Scorer {
             })
             .collect();
 
+        let captions: Vec<Cow<'_, str>> = pairs
+            .iter()
+            .map(|pair| match self.canonicalizes {
+                true => Cow::Owned(canonicalize(pair.caption)),
+                false => Cow::Borrowed(pair.caption),
+            })
+            .collect();
         let mut scores = vec![Vec::new(); pairs.len()];
         let mut truncated = vec![false; pairs.len()];
         let whole: Vec<usize> = (0..pairs.len()).filter(|&pair| failures[pair].is_none()).collect();
         for model in &self.models {
             let tokenizer = model.encoder.spec().tokenizer.as_ref().ok_or(ScoreError::NoTokenizer)?;
             let mut tokens = TokenBatch::new();
-            for (index, pair) in pairs.iter().enumerate() {
-                let text = stats.time(Stage::Tokenize, || tokenizer.tokenize(pair.caption))?;
+            for (index, caption) in captions.iter().enumerate() {
+                let text = stats.time(Stage::Tokenize, || tokenizer.tokenize(caption))?;
                 truncated[index] |= text.truncated;
                 // The captions of pictures that failed need no vector.
                 if failures[index].is_none() {

@@ -116,6 +116,8 @@ pub struct RunOptions {
     pub column: String,
     /// The column with the kind of error, if there is one.
     pub error_column: Option<String>,
+    /// Whether captions were put in lower case and lost their punctuation first.
+    pub canonicalize_captions: bool,
     /// The precision of the arithmetic.
     pub precision: &'static str,
     /// How many encoders worked at once; `None` for one per core.
@@ -253,6 +255,7 @@ impl From<&ScoreOptions> for RunOptions {
             caption_column: options.caption_column.clone(),
             column: options.column.clone(),
             error_column: options.error_column.clone(),
+            canonicalize_captions: options.canonicalize_captions,
             precision: options.precision.name(),
             threads: options.threads.map(usize::from),
             batch_size: options.batch_size.get(),

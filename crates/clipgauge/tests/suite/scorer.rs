@@ -106,6 +106,18 @@ fn long_captions_are_cut_and_said_to_be() {
     assert!(scored[1].score().is_ok());
 }
 
+#[test]
+fn captions_are_canonicalized_on_request_only() {
+    let rows = examples();
+    let image = Image::File(&rows[2].0);
+    let caption = |caption| [Pair { image, caption }];
+    let plain = scorer().score(&caption("red apple flat icon")).unwrap();
+    let written = scorer().score(&caption("red apple, flat icon!")).unwrap();
+    assert_ne!(plain, written);
+    let canonical = scorer().with_canonical_captions(true).score(&caption("Red apple, flat_icon!")).unwrap();
+    assert_eq!(plain, canonical);
+}
+
 mod own_encoder {
     use clipgauge::core::embeddings::Embeddings;
     use clipgauge::core::encoder::EncodeError;
