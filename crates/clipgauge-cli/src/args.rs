@@ -158,7 +158,8 @@ fn metric_help(metric: Metric) -> Option<String> {
     let range = metric.range();
     let bound = |bound: f32| bound.to_string().replace("inf", "∞");
     let (lowest, highest) = (bound(*range.start()), bound(*range.end()));
-    Some(format!("{}, from {lowest} to {highest}; {}", metric.formula(), metric.description()))
+    let better = if metric.higher_is_better() { "" } else { ", lower is better" };
+    Some(format!("{}, from {lowest} to {highest}{better}; {}", metric.formula(), metric.description()))
 }
 
 #[derive(Debug, Args)]
