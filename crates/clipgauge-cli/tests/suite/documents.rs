@@ -21,6 +21,15 @@ fn every_dependency_has_its_paragraph() {
 }
 
 #[test]
+fn every_table_format_is_in_the_guide_for_authors() {
+    let guide = fs::read_to_string(repository().join("docs/extending.md")).expect("readable");
+    let section = guide.split("\n## ").find(|section| section.starts_with("Table formats\n")).expect("a section");
+    for format in clipgauge::table::TableFormat::ALL {
+        assert!(section.contains(&format!("`{}`", format.name())), "docs/extending.md lacks {format}");
+    }
+}
+
+#[test]
 fn the_readme_lists_every_kind_of_failure() {
     let readme = fs::read_to_string(repository().join("README.md")).expect("readable");
     for kind in clipgauge::row::RowErrorKind::ALL {
