@@ -1,5 +1,7 @@
 //! The flags. Help, manual page and completions are all made from this file and the registries that it names.
 
+mod models;
+
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -10,6 +12,7 @@ use clipgauge::core::metric::Metric;
 use clipgauge::options::{DEFAULT_BATCH_SIZE, DEFAULT_MODEL, Precision, TableFormat};
 
 use crate::value;
+pub(crate) use models::{ModelsArgs, ModelsCommand};
 
 /// How well does each image match its caption?
 ///
@@ -27,6 +30,7 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Score(Box<ScoreArgs>),
+    Models(ModelsArgs),
     Completions(CompletionsArgs),
     Man(ManArgs),
 }

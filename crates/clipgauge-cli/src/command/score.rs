@@ -30,6 +30,10 @@ pub(crate) fn run(args: ScoreArgs) -> Result<Ended, anyhow::Error> {
             })
         }
         Err(error) if error.is_closed_pipe() => Ok(Ended::Done),
+        Err(error) if error.is_interrupted() && cancel.cause().is_some() => {
+            screen.print(&error.to_string());
+            Ok(cancel.cause().map_or(Ended::Done, Ended::Cancelled))
+        }
         Err(error) if error.is_usage() => Err(Usage(error.into()).into()),
         Err(error) => Err(error.into()),
     }

@@ -61,6 +61,11 @@ impl ScoreTableError {
         }
     }
 
+    /// Whether it is that the user asked to end, before the first row.
+    pub fn is_interrupted(&self) -> bool {
+        matches!(self, Self::Hub(HubError::Interrupted))
+    }
+
     /// Whether the reader of the output has gone away, which is no failure of anybody's.
     pub fn is_closed_pipe(&self) -> bool {
         matches!(self, Self::Table(error) if error.is_closed_pipe())
