@@ -117,6 +117,9 @@ pub(crate) struct ColumnArgs {
 pub(crate) struct ModelArgs {
     /// The model: `pictoclip` (bundled), a folder, or an id of the Hugging Face hub
     ///
+    /// `clipgauge models list` shows some. Names that other tools have are known, too: `ViT-B/32`,
+    /// `open_clip:ViT-B-32/laion2b_s34b_b79k`, `hf-hub:ORG/NAME`, `hf_clip:ORG/NAME`.
+    ///
     /// A hub id may have a revision (ORG/NAME@REVISION); its files are kept in the Hugging Face cache and used from
     /// there. No other model ever takes the place of one that cannot be had. May be repeated: pictures are fetched and
     /// decoded once, and each model has a column of its own, `similarity:MODEL`.

@@ -54,13 +54,11 @@ pub(crate) fn run(args: ModelsArgs) -> Result<Ended, anyhow::Error> {
         Ok(printed) => printed.map(|()| Ended::Done),
         Err(error) => {
             screen.clear();
-            match cancel.cause().filter(|_| error.is_interrupted()) {
-                Some(cause) => {
-                    screen.print(&error.to_string());
-                    Ok(Ended::Cancelled(cause))
-                }
-                None => Err(error.into()),
+            if !error.is_interrupted() {
+                return Err(error.into());
             }
+            screen.print(&error.to_string());
+            Ok(cancel.cause().map_or(Ended::Done, Ended::Cancelled))
         }
     }
 }

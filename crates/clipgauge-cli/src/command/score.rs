@@ -30,7 +30,7 @@ pub(crate) fn run(args: ScoreArgs) -> Result<Ended, anyhow::Error> {
             })
         }
         Err(error) if error.is_closed_pipe() => Ok(Ended::Done),
-        Err(error) if error.is_interrupted() && cancel.cause().is_some() => {
+        Err(error) if error.is_interrupted() => {
             screen.print(&error.to_string());
             Ok(cancel.cause().map_or(Ended::Done, Ended::Cancelled))
         }

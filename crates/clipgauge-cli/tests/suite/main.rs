@@ -5,6 +5,7 @@ mod documents;
 mod help;
 #[cfg(unix)]
 mod interrupts;
+mod models;
 mod outputs;
 mod passthrough;
 mod scoring;
