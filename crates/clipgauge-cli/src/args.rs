@@ -1,5 +1,7 @@
 //! The flags. Help, manual page and completions are all made from this file and the registries that it names.
 
+mod models;
+
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -10,6 +12,7 @@ use clipgauge::core::metric::Metric;
 use clipgauge::options::{DEFAULT_BATCH_SIZE, DEFAULT_MODEL, Precision, TableFormat};
 
 use crate::value;
+pub(crate) use models::{ModelsArgs, ModelsCommand};
 
 /// How well does each image match its caption?
 ///
@@ -27,6 +30,7 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Score(Box<ScoreArgs>),
+    Models(ModelsArgs),
     Completions(CompletionsArgs),
     Man(ManArgs),
 }
@@ -112,6 +116,9 @@ pub(crate) struct ColumnArgs {
 #[command(next_help_heading = "Model")]
 pub(crate) struct ModelArgs {
     /// The model: `pictoclip` (bundled), a folder, or an id of the Hugging Face hub
+    ///
+    /// `clipgauge models list` shows some. Names that other tools have are known, too: `ViT-B/32`,
+    /// `open_clip:ViT-B-32/laion2b_s34b_b79k`, `hf-hub:ORG/NAME`, `hf_clip:ORG/NAME`.
     ///
     /// A hub id may have a revision (ORG/NAME@REVISION); its files are kept in the Hugging Face cache and used from
     /// there. No other model ever takes the place of one that cannot be had. May be repeated: pictures are fetched and

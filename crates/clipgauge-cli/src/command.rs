@@ -2,4 +2,5 @@
 
 pub(crate) mod completions;
 pub(crate) mod man;
+pub(crate) mod models;
 pub(crate) mod score;

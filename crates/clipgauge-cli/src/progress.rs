@@ -60,6 +60,13 @@ impl Screen {
         Self { shows: Arc::new(shows) }
     }
 
+    /// Downloads alone, for a command without rows.
+    pub(crate) fn of_downloads() -> Self {
+        let is_terminal = io::stderr().is_terminal();
+        let shows = if is_terminal { Shows::Bars(Bars::of_downloads()) } else { Shows::Lines(Lines::new(EVERY)) };
+        Self { shows: Arc::new(shows) }
+    }
+
     /// Prints a line, above the bars if there are some.
     pub(crate) fn print(&self, text: &str) {
         match &*self.shows {
@@ -151,6 +158,12 @@ impl Bars {
         Self { all, rows, failed: AtomicU64::new(0), downloads: Mutex::default() }
     }
 
+    /// The same without the bar of the rows.
+    fn of_downloads() -> Self {
+        let all = MultiProgress::with_draw_target(ProgressDrawTarget::stderr());
+        Self { all, rows: ProgressBar::hidden(), failed: AtomicU64::new(0), downloads: Mutex::default() }
+    }
+
     fn expect(&self, rows: u64) {
         if self.rows.length().is_none() {
             self.rows.set_style(style(WITH_END));
@@ -161,7 +174,8 @@ impl Bars {
     fn download(&self, file: &str, done: u64, total: Option<u64>) {
         let mut downloads = self.downloads.lock().unwrap_or_else(PoisonError::into_inner);
         let bar = downloads.entry(file.to_owned()).or_insert_with(|| {
-            let bar = self.all.insert_before(&self.rows, ProgressBar::no_length());
+            // Above that of the rows, where there is one.
+            let bar = self.all.insert(0, ProgressBar::no_length());
             bar.set_style(style(DOWNLOAD));
             bar.set_message(file.to_owned());
             bar

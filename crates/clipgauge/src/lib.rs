@@ -8,6 +8,7 @@ pub mod cancel;
 mod client;
 pub mod errors_file;
 pub mod hub;
+pub mod models;
 pub mod options;
 pub mod pipeline;
 pub mod progress;

@@ -63,7 +63,7 @@ pub fn score_table(
     let errors = ErrorsFile::new(errors_file::path(options))?;
     options.summary.as_deref().map_or(Ok(()), AtomicFile::check)?;
     let sources = Sources::new(options.fetch.clone())?;
-    let (scorer, revisions) = stats.time(Stage::Load, || load_scorer(options, progress, cancel))?;
+    let Loaded { scorer, model_ids, revisions } = stats.time(Stage::Load, || load_scorer(options, progress, cancel))?;
 
     let stop = Stop::new(cancel);
     let columns = AddedColumns { scores: options.score_columns().len(), has_error: options.error_column.is_some() };
@@ -93,21 +93,26 @@ pub fn score_table(
         output.commit()?;
         None
     };
-    let summary = stats.summary(options, Outcome { revisions, interrupted, partial, errors });
+    let summary = stats.summary(options, Outcome { model_ids, revisions, interrupted, partial, errors });
     if let Some(path) = &options.summary {
         summary.write_to(path)?;
     }
     Ok(summary)
 }
 
-/// Finds the models, loads them and puts them together with the metrics. Gives each model's commit, too, if it has one.
-fn load_scorer(
-    options: &ScoreOptions,
-    progress: &dyn Progress,
-    cancel: &Cancel,
-) -> Result<(Scorer, Vec<Option<String>>), ScoreTableError> {
+/// The models, put together with the metrics.
+struct Loaded {
+    scorer: Scorer,
+    /// The id of each model, if it came from the hub.
+    model_ids: Vec<Option<String>>,
+    /// Its commit.
+    revisions: Vec<Option<String>>,
+}
+
+/// Finds the models, loads them and puts them together with the metrics.
+fn load_scorer(options: &ScoreOptions, progress: &dyn Progress, cancel: &Cancel) -> Result<Loaded, ScoreTableError> {
     let mut scorer: Option<Scorer> = None;
-    let mut revisions = Vec::with_capacity(options.models.len());
+    let (mut model_ids, mut revisions) = (Vec::new(), Vec::new());
     for name in &options.models {
         let model = hub::resolve(name, &HubOptions::from_env(), progress, cancel)?;
         let load = |source| ScoreTableError::Load { model: name.clone(), source };
@@ -125,6 +130,7 @@ fn load_scorer(
         };
         scorer =
             Some(metrics.try_fold(with_model, |scorer, metric| Ok::<_, MetricError>(scorer.with_metric(metric?)))?);
+        model_ids.push(model.id);
         revisions.push(model.revision);
     }
     let scorer = scorer.ok_or(OptionsError::Missing { flag: "--model" })?;
@@ -132,5 +138,5 @@ fn load_scorer(
         .with_decode_options(options.decode.clone())
         .with_canonical_captions(options.canonicalize_captions)
         .with_batch_size(options.batch_size);
-    Ok((scorer, revisions))
+    Ok(Loaded { scorer, model_ids, revisions })
 }

@@ -30,15 +30,12 @@ pub(crate) fn run(args: ScoreArgs) -> Result<Ended, anyhow::Error> {
             })
         }
         Err(error) if error.is_closed_pipe() => Ok(Ended::Done),
-        Err(error) if error.is_interrupted() => match cancel.cause() {
-            Some(cause) => {
-                if !is_quiet {
-                    screen.print(&error.to_string());
-                }
-                Ok(Ended::Cancelled(cause))
+        Err(error) if error.is_interrupted() => {
+            if !is_quiet {
+                screen.print(&error.to_string());
             }
-            None => Err(error.into()),
-        },
+            Ok(cancel.cause().map_or(Ended::Done, Ended::Cancelled))
+        }
         Err(error) if error.is_usage() => Err(Usage(error.into()).into()),
         Err(error) => Err(error.into()),
     }

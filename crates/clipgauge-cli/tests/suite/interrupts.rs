@@ -6,7 +6,9 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::bench::Bench;
+use clipgauge_testing::Hub;
+
+use crate::bench::{Bench, repository};
 
 /// Longer than any wait, also where every core is busy.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -106,6 +108,32 @@ fn a_signal_keeps_the_finished_rows() {
         let mut rows = lines.inspect(|line| assert_eq!(*line, "no such file.png,a cat,", "{signal}"));
         assert!(rows.by_ref().count() > 0 && partial.ends_with('\n'), "{signal}: {partial}");
         assert_eq!(bench.names(), ["out.csv", "out.csv.errors.csv.partial", "out.csv.partial"], "{signal}");
+    }
+}
+
+/// While a model is being fetched there are no rows yet.
+#[test]
+fn a_signal_ends_a_download() {
+    let hub = Hub::start();
+    hub.add_folder("org/model", &repository().join("tests/golden/families/siglip"));
+    hub.hold("model.safetensors");
+    for (signal, code) in [("-INT", 130), ("-TERM", 143)] {
+        for args in ["models fetch org/model", "score - -o out.csv --model org/model"] {
+            let bench = Bench::new();
+            let mut command = bench.command(args.split(' '));
+            command.env("HF_HUB_OFFLINE", "0").env("HF_ENDPOINT", hub.endpoint());
+            hub.forget();
+            let (running, mut stdin) = Running::of(command);
+            stdin.write_all(b"url,caption\n").expect("it reads");
+            let until = Instant::now() + PATIENCE;
+            while hub.storage_requests().is_empty() && Instant::now() < until {
+                thread::sleep(Duration::from_millis(10));
+            }
+            running.send(signal);
+            let (ended, stderr) = running.end();
+            assert_eq!(ended, Some(code), "{args}, {signal}: {stderr}");
+            assert!(stderr.contains("interrupted while the model was being fetched"), "{args}: {stderr}");
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 mod bench;
 mod documents;
 mod help;
+mod hub;
 #[cfg(unix)]
 mod interrupts;
 mod models;
