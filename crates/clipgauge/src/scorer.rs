@@ -190,6 +190,16 @@ pub enum ScoreError {
     },
 }
 
+impl ScoreError {
+    /// Whether it is about one caption, which has a token that the tokenizer or the model cannot do anything with.
+    fn is_of_a_caption(&self) -> bool {
+        matches!(
+            self,
+            Self::Tokenize(_) | Self::Encode(EncodeError::TokenOutOfRange { .. } | EncodeError::TextLength { .. })
+        )
+    }
+}
+
 impl Scorer {
     /// Puts an encoder and a metric together, with a thread for each core.
     pub fn new(encoder: impl Into<Arc<dyn Encoder>>, metric: impl Into<Arc<dyn Compare>>) -> Self {
@@ -293,6 +303,24 @@ impl Scorer {
 
     /// Scores pairs on this thread, all at once, and notes how long each stage took.
     pub(crate) fn score_batch(&self, pairs: &[Pair<'_>], stats: &Stats) -> Result<Vec<Scored>, ScoreError> {
+        match self.encode_and_compare(pairs, stats) {
+            // One caption that a model cannot read is that row's error. Which one it is shows when each is alone, where
+            // every other gets the score that it would have had.
+            Err(error) if error.is_of_a_caption() => match pairs {
+                [_] => Ok(vec![Scored {
+                    scores: Err(RowError::new(
+                        RowErrorKind::Unsupported,
+                        format!("the caption cannot be read: {error}"),
+                    )),
+                    is_truncated: false,
+                }]),
+                _ => pairs.chunks(1).map(|pair| Ok(self.score_batch(pair, stats)?.swap_remove(0))).collect(),
+            },
+            scored => scored,
+        }
+    }
+
+    fn encode_and_compare(&self, pairs: &[Pair<'_>], stats: &Stats) -> Result<Vec<Scored>, ScoreError> {
         // One picture at a time, so that a batch of large ones is never decoded all at once.
         let mut batches: Vec<Option<PixelBatch>> = vec![None; self.preprocessings.len()];
         let mut add = |picture: &Pixels| {
