@@ -9,6 +9,7 @@ mod client;
 pub mod errors_file;
 pub mod hub;
 pub mod options;
+mod picture;
 pub mod pipeline;
 pub mod progress;
 pub mod row;

@@ -2,19 +2,20 @@
 //! number, for a batch at a time; what comes before (rows, fetching) and after (writing) is the pipeline's.
 
 use std::num::NonZeroUsize;
-use std::panic::{self, AssertUnwindSafe};
+use std::panic;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use clipgauge_core::decode::{DecodeOptions, decode};
+use clipgauge_core::decode::DecodeOptions;
 use clipgauge_core::encoder::{EncodeError, Encoder};
 use clipgauge_core::metric::Compare;
 use clipgauge_core::pixels::{PixelBatch, Pixels};
 use clipgauge_core::preprocess::preprocess;
 use clipgauge_core::tokenize::{TokenBatch, TokenizeError};
 
-use crate::row::{RowError, RowErrorKind};
+use crate::picture::decode_guarded;
+use crate::row::RowError;
 use crate::stats::{Stage, Stats};
 
 /// How many pairs are encoded at once where nothing else is said. Large enough that a weight is read seldom, small
@@ -46,7 +47,7 @@ pub struct Pair<'a> {
 /// An image of a pair.
 #[derive(Debug, Clone, Copy)]
 pub enum Image<'a> {
-    /// A picture file's bytes, in any format that [`decode`] knows.
+    /// A picture file's bytes, in any format that [`decode`](clipgauge_core::decode::decode) knows.
     File(&'a [u8]),
     /// A picture that is decoded already.
     Pixels(&'a Pixels),
@@ -214,12 +215,7 @@ impl Scorer {
         Ok(scored.collect())
     }
 
-    /// Decodes a picture. A decoder that panics has met a file that nobody foresaw: that is the file's row's error, and
-    /// a run over many millions of files must not end with it.
     fn decode(&self, bytes: &[u8]) -> Result<Pixels, RowError> {
-        match panic::catch_unwind(AssertUnwindSafe(|| decode(bytes, &self.decode))) {
-            Ok(decoded) => Ok(decoded?),
-            Err(_) => Err(RowError::new(RowErrorKind::Corrupt, "the image made its decoder panic")),
-        }
+        decode_guarded(bytes, &self.decode)
     }
 }
