@@ -1,4 +1,7 @@
-//! The flags. Help, manual page and completions are all made from this file and the registries that it names.
+//! The flags. Help, manual page and completions are all made from this file, those below it and the registries that
+//! they name.
+
+mod compare;
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -10,6 +13,8 @@ use clipgauge::core::metric::Metric;
 use clipgauge::options::{DEFAULT_BATCH_SIZE, DEFAULT_MODEL, Precision, TableFormat};
 
 use crate::value;
+
+pub(crate) use compare::CompareArgs;
 
 /// How well does each image match its caption?
 ///
@@ -27,6 +32,7 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Score(Box<ScoreArgs>),
+    Compare(Box<CompareArgs>),
     Completions(CompletionsArgs),
     Man(ManArgs),
 }
@@ -223,6 +229,13 @@ pub(crate) struct ReportArgs {
     #[arg(long)]
     pub(crate) allow_failures: bool,
 
+    #[command(flatten)]
+    pub(crate) screen: ScreenArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Reports")]
+pub(crate) struct ScreenArgs {
     /// When to show progress, on standard error
     #[arg(long, value_name = "WHEN", value_enum, default_value_t = ProgressWhen::Auto)]
     pub(crate) progress: ProgressWhen,

@@ -2,11 +2,12 @@
 
 use std::path::Path;
 
+use clipgauge::compare::CompareOptions;
 use clipgauge::core::decode::DecodeOptions;
 use clipgauge::options::{Input, Output, ScoreOptions};
 use clipgauge::source::FetchOptions;
 
-use crate::args::{OutputArgs, ScoreArgs};
+use crate::args::{CompareArgs, FetchArgs, OutputArgs, PictureArgs, ScoreArgs};
 
 /// What the flags of `clipgauge score` say.
 pub(crate) fn score_options(args: ScoreArgs) -> ScoreOptions {
@@ -28,23 +29,37 @@ pub(crate) fn score_options(args: ScoreArgs) -> ScoreOptions {
         threads: model.threads,
         batch_size: model.batch_size,
         precision: model.precision,
-        fetch: FetchOptions {
-            concurrency: fetch.concurrency.get(),
-            per_host: fetch.per_host.get(),
-            timeout: fetch.timeout,
-            connect_timeout: fetch.connect_timeout,
-            retries: fetch.retries,
-            max_bytes: fetch.max_bytes,
-            headers: fetch.headers,
-            user_agent: fetch.user_agent,
-            ..FetchOptions::default()
-        },
-        decode: DecodeOptions {
-            max_pixels: pictures.max_pixels,
-            apply_orientation: !pictures.ignore_exif,
-            background: pictures.background,
-        },
+        fetch: fetch_options(&fetch),
+        decode: decode_options(&pictures),
     }
+}
+
+/// What the flags of `clipgauge compare` say.
+pub(crate) fn compare_options(args: &CompareArgs) -> CompareOptions {
+    CompareOptions {
+        models: args.model.models.clone(),
+        metrics: args.model.metrics.clone(),
+        fetch: fetch_options(&args.fetch),
+        decode: decode_options(&args.pictures),
+    }
+}
+
+fn fetch_options(args: &FetchArgs) -> FetchOptions {
+    FetchOptions {
+        concurrency: args.concurrency.get(),
+        per_host: args.per_host.get(),
+        timeout: args.timeout,
+        connect_timeout: args.connect_timeout,
+        retries: args.retries,
+        max_bytes: args.max_bytes,
+        headers: args.headers.clone(),
+        user_agent: args.user_agent.clone(),
+        ..FetchOptions::default()
+    }
+}
+
+fn decode_options(args: &PictureArgs) -> DecodeOptions {
+    DecodeOptions { max_pixels: args.max_pixels, apply_orientation: !args.ignore_exif, background: args.background }
 }
 
 fn place(args: OutputArgs) -> Output {
@@ -82,6 +97,13 @@ mod tests {
     fn defaults_are_those_of_the_library() {
         let library = ScoreOptions::new(Input::File("in.csv".into()));
         assert_eq!(format!("{:?}", options(&["in.csv"])), format!("{library:?}"));
+    }
+
+    #[test]
+    fn defaults_of_compare_are_those_of_the_library() {
+        let cli = Cli::try_parse_from(["clipgauge", "compare", "a.png", "b.png"]).expect("flags");
+        let Command::Compare(args) = cli.command else { panic!("{:?}", cli.command) };
+        assert_eq!(format!("{:?}", compare_options(&args)), format!("{:?}", CompareOptions::default()));
     }
 
     #[test]

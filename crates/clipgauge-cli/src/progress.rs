@@ -50,8 +50,21 @@ impl Screen {
     pub(crate) fn new(when: ProgressWhen, is_quiet: bool, output: &Output) -> Self {
         let is_terminal = io::stderr().is_terminal();
         let meets_rows = *output == Output::Stdout && is_terminal && io::stdout().is_terminal();
+        if meets_rows {
+            return Self { shows: Arc::new(Shows::Nothing { is_quiet }) };
+        }
+        let screen = Self::without_rows(when, is_quiet);
+        if let Shows::Bars(bars) = &*screen.shows {
+            bars.rows.enable_steady_tick(TICK);
+        }
+        screen
+    }
+
+    /// What is shown of a run that has no rows: its downloads.
+    pub(crate) fn without_rows(when: ProgressWhen, is_quiet: bool) -> Self {
+        let is_terminal = io::stderr().is_terminal();
         let shows = match when {
-            _ if is_quiet || meets_rows => Shows::Nothing { is_quiet },
+            _ if is_quiet => Shows::Nothing { is_quiet },
             ProgressWhen::Never => Shows::Nothing { is_quiet },
             ProgressWhen::Auto | ProgressWhen::Always if is_terminal => Shows::Bars(Bars::new()),
             ProgressWhen::Auto => Shows::Lines(Lines::new(EVERY)),
@@ -147,7 +160,6 @@ impl Bars {
         let all = MultiProgress::with_draw_target(ProgressDrawTarget::stderr());
         let rows = all.add(ProgressBar::no_length());
         rows.set_style(style(WITHOUT_END));
-        rows.enable_steady_tick(TICK);
         Self { all, rows, failed: AtomicU64::new(0), downloads: Mutex::default() }
     }
 

@@ -6,6 +6,7 @@ pub mod address;
 pub mod atomic;
 pub mod cancel;
 mod client;
+pub mod compare;
 pub mod errors_file;
 pub mod hub;
 pub mod options;

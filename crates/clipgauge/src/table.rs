@@ -8,7 +8,7 @@ mod columns;
 mod delimited;
 mod error;
 mod format;
-mod number;
+pub(crate) mod number;
 mod scan;
 mod sniff;
 

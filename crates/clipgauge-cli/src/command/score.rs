@@ -8,8 +8,8 @@ use crate::{log, options, progress, signals};
 
 pub(crate) fn run(args: ScoreArgs) -> Result<Ended, anyhow::Error> {
     let allow_failures = args.report.allow_failures;
-    let is_quiet = args.report.quiet;
-    let (verbosity, when) = (args.report.verbose, args.report.progress);
+    let is_quiet = args.report.screen.quiet;
+    let (verbosity, when) = (args.report.screen.verbose, args.report.screen.progress);
     let options = options::score_options(args);
 
     let screen = progress::Screen::new(when, is_quiet, &options.output);

@@ -10,6 +10,7 @@ fn help_reads_well() {
         ("help-short", "-h"),
         ("help-score", "score --help"),
         ("help-score-short", "score -h"),
+        ("help-compare", "compare --help"),
         ("help-completions", "completions --help"),
         ("help-man", "man --help"),
     ] {

@@ -1,6 +1,7 @@
 //! The command as a user runs it: one folder, one command line, one expectation each.
 
 mod bench;
+mod comparing;
 mod documents;
 mod help;
 #[cfg(unix)]
