@@ -57,7 +57,7 @@ fn run(workspace: &Path, model: &Path, summary: &Path) -> Run {
     let summary: serde_json::Value =
         serde_json::from_slice(&std::fs::read(summary).expect("a summary")).expect("a summary in JSON");
     let number = |pointer: &str| summary.pointer(pointer).and_then(|value| value.as_f64()).expect("a number");
-    Run { seconds, busy: number("/seconds/total") - number("/seconds/loading"), rows: number("/rows"), peak_bytes }
+    Run { seconds, busy: number("/seconds/total") - number("/seconds/stages/load"), rows: number("/rows"), peak_bytes }
 }
 
 /// The most memory that a process has had so far, where the system tells (Linux); 0 elsewhere.

@@ -120,17 +120,28 @@ pub(crate) struct ModelArgs {
     /// The model: `pictoclip` (bundled), a folder, or an id of the Hugging Face hub
     ///
     /// A hub id may have a revision (ORG/NAME@REVISION); its files are kept in the Hugging Face cache and used from
-    /// there. No other model ever takes the place of one that cannot be had.
-    #[arg(long, value_name = "MODEL", default_value = DEFAULT_MODEL)]
-    pub(crate) model: String,
+    /// there. No other model ever takes the place of one that cannot be had. May be repeated: pictures are fetched and
+    /// decoded once, and each model has a column of its own, `similarity:MODEL`.
+    #[arg(long = "model", value_name = "MODEL", default_value = DEFAULT_MODEL)]
+    pub(crate) models: Vec<String>,
 
     /// How the two vectors are compared
+    ///
+    /// May be repeated: each metric has a column of its own, `similarity:METRIC`.
     #[arg(
-        long,
+        long = "metric",
+        value_name = "METRIC",
         default_value = Metric::default().name(),
         value_parser = value::member(Metric::ALL, Metric::name, metric_help),
     )]
-    pub(crate) metric: Metric,
+    pub(crate) metrics: Vec<Metric>,
+
+    /// Put captions in lower case and drop their punctuation first
+    ///
+    /// SigLIP 2 was trained so, and open_clip does it; the tokenizers of SigLIP 2 on the Hugging Face hub do not, and
+    /// transformers follows them, as clipgauge does without this flag. Those of the first SigLIP do it by themselves.
+    #[arg(long)]
+    pub(crate) canonicalize_captions: bool,
 
     /// The precision of the arithmetic
     #[arg(

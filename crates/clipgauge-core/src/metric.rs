@@ -11,6 +11,7 @@ mod dot;
 mod euclidean;
 mod logit;
 mod manhattan;
+mod sigmoid;
 mod sums;
 
 use std::fmt;
@@ -59,6 +60,8 @@ metrics! {
     Angular = angular,
     /// The number that the model itself was trained to make large for a match.
     Logit = logit,
+    /// The probability of a match that a model with a bias gives.
+    Sigmoid = sigmoid,
 }
 
 /// Compares an image's vector with a text's.

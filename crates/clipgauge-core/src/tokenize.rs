@@ -5,6 +5,7 @@
 //! filling up as the model's [`TextSpec`] says, and bounding the work that a very long text makes.
 
 mod batch;
+mod canonical;
 mod clip_bpe;
 mod clip_vocabulary;
 mod head;
@@ -21,6 +22,7 @@ use crate::error::LoadError;
 use crate::model_files::ModelFiles;
 use crate::spec::TextSpec;
 pub use batch::TokenBatch;
+pub use canonical::canonicalize;
 pub use clip_vocabulary::{CLIP_MERGES, clip_vocabulary};
 use head::Vocabulary;
 use special_tokens::SpecialTokens;

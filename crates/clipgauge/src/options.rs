@@ -31,7 +31,7 @@ pub struct ScoreOptions {
     pub image_column: String,
     /// The column with the caption.
     pub caption_column: String,
-    /// The column that is added.
+    /// The column that is added; with several models or metrics, what the names of the columns begin with.
     pub column: String,
     /// Whether a column of that name may be replaced.
     pub overwrite: bool,
@@ -41,10 +41,13 @@ pub struct ScoreOptions {
     pub errors: Option<PathBuf>,
     /// Where the summary goes as JSON.
     pub summary: Option<PathBuf>,
-    /// The model: a bundled one, a folder or a hub id.
-    pub model: String,
-    /// The metric.
-    pub metric: Metric,
+    /// The models, at least one: a bundled one, a folder or a hub id each.
+    pub models: Vec<String>,
+    /// The metrics, at least one. Each model is compared by each.
+    pub metrics: Vec<Metric>,
+    /// Whether captions are put in lower case and lose their punctuation first, as SigLIP 2 was trained and its
+    /// tokenizer on the hub does not do.
+    pub canonicalize_captions: bool,
     /// How many encoders work at once; `None` for one per core.
     pub threads: Option<NonZeroUsize>,
     /// How many rows an encoder takes at once. Never changes a score.
@@ -72,14 +75,33 @@ impl ScoreOptions {
             error_column: None,
             errors: None,
             summary: None,
-            model: DEFAULT_MODEL.to_owned(),
-            metric: Metric::default(),
+            models: vec![DEFAULT_MODEL.to_owned()],
+            metrics: vec![Metric::default()],
+            canonicalize_captions: false,
             threads: None,
             batch_size: DEFAULT_BATCH_SIZE,
             precision: Precision::default(),
             fetch: FetchOptions::default(),
             decode: DecodeOptions::default(),
         }
+    }
+
+    /// The columns with scores, in their order: one for each model and metric.
+    ///
+    /// One alone has the name of [`column`](Self::column). Of several, each has what tells it from the others behind a
+    /// colon: its model as it was named, its metric, or both.
+    pub fn score_columns(&self) -> Vec<ScoreColumn<'_>> {
+        let column = |model, metric: Metric| {
+            let mut name = self.column.clone();
+            if self.models.len() > 1 {
+                name = format!("{name}:{model}");
+            }
+            if self.metrics.len() > 1 {
+                name = format!("{name}:{metric}");
+            }
+            ScoreColumn { name, model, metric }
+        };
+        self.models.iter().flat_map(|model| self.metrics.iter().map(move |metric| column(model, *metric))).collect()
     }
 
     /// Whether the options agree with each other. A run checks this before anything else.
@@ -94,21 +116,31 @@ impl ScoreOptions {
         if let Some(delimiter @ (b'"' | b'\n' | b'\r')) = self.delimiter {
             return Err(OptionsError::Delimiter { delimiter: char::from(delimiter) });
         }
-        let read = [("--image-column", &self.image_column), ("--caption-column", &self.caption_column)];
-        let mut written = vec![("--column", &self.column)];
-        if let Some(column) = &self.error_column {
-            // The other way round they would be said to be read.
-            if *column == self.column {
-                return Err(OptionsError::SameColumn { column: column.clone(), flags: ["--column", "--error-column"] });
-            }
-            written.push(("--error-column", column));
-        }
-        for (flag, column) in written {
-            if let Some((other, _)) = read.iter().find(|(_, read)| *read == column) {
-                return Err(OptionsError::SameColumn { column: column.clone(), flags: [other, flag] });
+        for (flag, is_empty) in [("--model", self.models.is_empty()), ("--metric", self.metrics.is_empty())] {
+            if is_empty {
+                return Err(OptionsError::Missing { flag });
             }
         }
+        self.check_columns()?;
         self.check_paths()
+    }
+
+    /// No column may be two things.
+    fn check_columns(&self) -> Result<(), OptionsError> {
+        let mut columns =
+            vec![("--image-column", self.image_column.clone()), ("--caption-column", self.caption_column.clone())];
+        // A column may hold an image and be its caption, odd as that is; what is written is only itself.
+        let read = columns.len();
+        columns.extend(self.score_columns().into_iter().map(|column| ("--column", column.name)));
+        columns.extend(self.error_column.clone().map(|column| ("--error-column", column)));
+        for (index, (flag, column)) in columns.iter().enumerate().skip(read) {
+            let Some((other, _)) = columns[..index].iter().find(|(_, other)| other == column) else { continue };
+            return Err(match *other {
+                "--column" if *flag == "--column" => OptionsError::Twice { column: column.clone() },
+                other => OptionsError::SameColumn { column: column.clone(), flags: [other, flag] },
+            });
+        }
+        Ok(())
     }
 
     /// No file may be written over another of the same run; only the table itself may take the input's place.
@@ -154,6 +186,18 @@ pub enum OptionsError {
         /// The delimiter.
         delimiter: char,
     },
+    /// There is nothing to score with.
+    #[error("{flag} is given no value; give it one")]
+    Missing {
+        /// The flag.
+        flag: &'static str,
+    },
+    /// A model and metric are given more than once.
+    #[error("the column `{column}` would be there twice; give each --model and each --metric once")]
+    Twice {
+        /// The column.
+        column: String,
+    },
     /// One column would be two things.
     #[error("the column `{column}` cannot be {} and {} at once; give one of them another name", flags[0], flags[1])]
     SameColumn {
@@ -191,6 +235,17 @@ impl Precision {
             Self::F32 => "f32",
         }
     }
+}
+
+/// A column with scores.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ScoreColumn<'a> {
+    /// Its name.
+    pub name: String,
+    /// The model, as it was named.
+    pub model: &'a str,
+    /// The metric.
+    pub metric: Metric,
 }
 
 /// Where a table comes from.

@@ -1,6 +1,7 @@
 //! Pairs in, scores out: any encoder with any metric. The two lanes of the design from bytes and characters to one
 //! number, for a batch at a time; what comes before (rows, fetching) and after (writing) is the pipeline's.
 
+use std::borrow::Cow;
 use std::num::NonZeroUsize;
 use std::panic;
 use std::sync::Arc;
@@ -12,7 +13,8 @@ use clipgauge_core::encoder::{EncodeError, Encoder};
 use clipgauge_core::metric::Compare;
 use clipgauge_core::pixels::{PixelBatch, Pixels};
 use clipgauge_core::preprocess::preprocess;
-use clipgauge_core::tokenize::{TokenBatch, TokenizeError};
+use clipgauge_core::spec::ImageSpec;
+use clipgauge_core::tokenize::{TokenBatch, TokenizeError, canonicalize};
 
 use crate::picture::decode_guarded;
 use crate::row::RowError;
@@ -22,17 +24,28 @@ use crate::stats::{Stage, Stats};
 /// enough that a batch's activations stay in the cache.
 pub const DEFAULT_BATCH_SIZE: NonZeroUsize = NonZeroUsize::new(16).expect("is not zero");
 
-/// Scores pairs of an image and a caption.
+/// Scores pairs of an image and a caption, with one model and metric or with several at once.
 ///
 /// A pair's score never depends on the other pairs, on how many are scored at once or on the number of threads, bit for
 /// bit on one machine.
 #[derive(Clone)]
 pub struct Scorer {
-    encoder: Arc<dyn Encoder>,
-    metric: Arc<dyn Compare>,
+    models: Vec<Model>,
+    /// How the models want their pictures, each way once.
+    preprocessings: Vec<ImageSpec>,
     decode: DecodeOptions,
+    canonicalizes: bool,
     threads: NonZeroUsize,
     batch_size: NonZeroUsize,
+}
+
+/// An encoder with the metrics that its vectors are compared by.
+#[derive(Clone)]
+struct Model {
+    encoder: Arc<dyn Encoder>,
+    /// An index into [`Scorer::preprocessings`].
+    preprocessing: usize,
+    metrics: Vec<Arc<dyn Compare>>,
 }
 
 /// An image and a caption that may belong together.
@@ -56,10 +69,20 @@ pub enum Image<'a> {
 /// What scoring one pair gave.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Scored {
-    /// The score, or why there is none.
-    pub score: Result<f32, RowError>,
-    /// Whether the caption was longer than the model takes and was cut.
+    /// The scores, or why there are none: of the first model by each of its metrics, then of the next.
+    pub scores: Result<Vec<f32>, RowError>,
+    /// Whether the caption was longer than a model takes and was cut.
     pub is_truncated: bool,
+}
+
+impl Scored {
+    /// The first score, which is the only one of a [`Scorer`] of one model and one metric.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub fn score(&self) -> Result<f32, &RowError> {
+        self.scores.as_ref().map(|scores| scores[0])
+    }
 }
 
 /// Why pairs cannot be scored at all. An image that cannot be used is not among the reasons: it is its pair's
@@ -81,19 +104,50 @@ pub enum ScoreError {
 impl Scorer {
     /// Puts an encoder and a metric together, with a thread for each core.
     pub fn new(encoder: impl Into<Arc<dyn Encoder>>, metric: impl Into<Arc<dyn Compare>>) -> Self {
-        Self {
-            encoder: encoder.into(),
-            metric: metric.into(),
+        let none = Self {
+            models: Vec::new(),
+            preprocessings: Vec::new(),
             decode: DecodeOptions::default(),
+            canonicalizes: false,
             threads: thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
             batch_size: DEFAULT_BATCH_SIZE,
-        }
+        };
+        none.with_model(encoder, metric)
+    }
+
+    /// Adds another encoder with its metric. Images are decoded once for all, and preprocessed once for those that want
+    /// them the same way.
+    #[must_use]
+    pub fn with_model(mut self, encoder: impl Into<Arc<dyn Encoder>>, metric: impl Into<Arc<dyn Compare>>) -> Self {
+        let encoder = encoder.into();
+        let wanted = &encoder.spec().image;
+        let preprocessing = self.preprocessings.iter().position(|known| known == wanted).unwrap_or_else(|| {
+            self.preprocessings.push(wanted.clone());
+            self.preprocessings.len() - 1
+        });
+        self.models.push(Model { encoder, preprocessing, metrics: vec![metric.into()] });
+        self
+    }
+
+    /// Adds another metric for the encoder that was added last.
+    #[must_use]
+    pub fn with_metric(mut self, metric: impl Into<Arc<dyn Compare>>) -> Self {
+        let last = self.models.last_mut().expect("there is a model from the beginning");
+        last.metrics.push(metric.into());
+        self
     }
 
     /// Sets what is refused and done when decoding.
     #[must_use]
     pub fn with_decode_options(self, decode: DecodeOptions) -> Self {
         Self { decode, ..self }
+    }
+
+    /// Sets whether captions are [canonicalized](canonicalize) before they are tokenized, which the tokenizers of
+    /// SigLIP 2 on the hub leave out.
+    #[must_use]
+    pub fn with_canonical_captions(self, canonicalizes: bool) -> Self {
+        Self { canonicalizes, ..self }
     }
 
     /// Sets how many threads score at once, each with batches of its own.
@@ -113,21 +167,16 @@ impl Scorer {
         self.batch_size
     }
 
-    /// The encoder.
-    pub fn encoder(&self) -> &dyn Encoder {
-        &*self.encoder
-    }
-
-    /// The metric.
-    pub fn metric(&self) -> &dyn Compare {
-        &*self.metric
+    /// The encoders, in the order in which they were added.
+    pub fn encoders(&self) -> impl Iterator<Item = &dyn Encoder> {
+        self.models.iter().map(|model| &*model.encoder)
     }
 
     /// Scores pairs, in their order.
     pub fn score(&self, pairs: &[Pair<'_>]) -> Result<Vec<Scored>, ScoreError> {
         let batches: Vec<_> = pairs.chunks(self.batch_size.get()).collect();
         let next = AtomicUsize::new(0);
-        let stats = Stats::new();
+        let stats = Stats::new(0);
         let work = || {
             let mut done = Vec::new();
             while let index = next.fetch_add(1, Ordering::Relaxed)
@@ -155,64 +204,65 @@ impl Scorer {
 
     /// Scores pairs on this thread, all at once, and notes how long each stage took.
     pub(crate) fn score_batch(&self, pairs: &[Pair<'_>], stats: &Stats) -> Result<Vec<Scored>, ScoreError> {
-        let spec = self.encoder.spec();
-        let tokenizer = spec.tokenizer.as_ref().ok_or(ScoreError::NoTokenizer)?;
-
         // One picture at a time, so that a batch of large ones is never decoded all at once.
-        let mut pixels: Option<PixelBatch> = None;
-        let mut preprocess = |picture: &Pixels| {
-            let one = stats.time(Stage::Preprocess, || preprocess([picture], &spec.image));
-            match &mut pixels {
-                Some(batch) => batch.append(one),
-                None => pixels = Some(one),
+        let mut batches: Vec<Option<PixelBatch>> = vec![None; self.preprocessings.len()];
+        let mut add = |picture: &Pixels| {
+            for (batch, spec) in batches.iter_mut().zip(&self.preprocessings) {
+                let one = stats.time(Stage::Preprocess, || preprocess([picture], spec));
+                match batch {
+                    Some(batch) => batch.append(one),
+                    None => *batch = Some(one),
+                }
             }
         };
         let failures: Vec<Option<RowError>> = pairs
             .iter()
             .map(|pair| match pair.image {
                 Image::Pixels(picture) => {
-                    preprocess(picture);
+                    add(picture);
                     None
                 }
-                Image::File(bytes) => match stats.time(Stage::Decode, || self.decode(bytes)) {
-                    Ok(picture) => {
-                        preprocess(&picture);
-                        None
-                    }
-                    Err(error) => Some(error),
-                },
+                Image::File(bytes) => {
+                    let decoded = stats.time(Stage::Decode, || self.decode(bytes));
+                    decoded.map(|picture| add(&picture)).err()
+                }
             })
             .collect();
 
-        // The captions of pictures that failed need no vector.
-        let mut tokens = TokenBatch::new();
-        let mut truncated = Vec::with_capacity(pairs.len());
-        for (pair, failure) in pairs.iter().zip(&failures) {
-            let text = stats.time(Stage::Tokenize, || tokenizer.tokenize(pair.caption))?;
-            truncated.push(text.truncated);
-            if failure.is_none() {
-                tokens.push(&text.ids);
+        let captions: Vec<Cow<'_, str>> = pairs
+            .iter()
+            .map(|pair| match self.canonicalizes {
+                true => Cow::Owned(canonicalize(pair.caption)),
+                false => Cow::Borrowed(pair.caption),
+            })
+            .collect();
+        let mut scores = vec![Vec::new(); pairs.len()];
+        let mut truncated = vec![false; pairs.len()];
+        let whole: Vec<usize> = (0..pairs.len()).filter(|&pair| failures[pair].is_none()).collect();
+        for model in &self.models {
+            let tokenizer = model.encoder.spec().tokenizer.as_ref().ok_or(ScoreError::NoTokenizer)?;
+            let mut tokens = TokenBatch::new();
+            for (index, caption) in captions.iter().enumerate() {
+                let text = stats.time(Stage::Tokenize, || tokenizer.tokenize(caption))?;
+                truncated[index] |= text.truncated;
+                // The captions of pictures that failed need no vector.
+                if failures[index].is_none() {
+                    tokens.push(&text.ids);
+                }
             }
-        }
-
-        let mut scores = Vec::new();
-        if let Some(pixels) = pixels {
-            let images = stats.time(Stage::EncodeImages, || self.encoder.encode_images(&pixels))?;
-            let texts = stats.time(Stage::EncodeTexts, || self.encoder.encode_texts(&tokens))?;
-            let pairs = images.rows().zip(texts.rows());
+            let Some(pixels) = &batches[model.preprocessing] else { continue };
+            let images = stats.time(Stage::EncodeImages, || model.encoder.encode_images(pixels))?;
+            let texts = stats.time(Stage::EncodeTexts, || model.encoder.encode_texts(&tokens))?;
             stats.time(Stage::Compare, || {
-                scores.extend(pairs.map(|(image, text)| self.metric.compare(image, text)));
+                for ((&pair, image), text) in whole.iter().zip(images.rows()).zip(texts.rows()) {
+                    scores[pair].extend(model.metrics.iter().map(|metric| metric.compare(image, text)));
+                }
             });
         }
-        let mut scores = scores.into_iter();
-        let scored = failures.into_iter().zip(truncated).map(|(failure, is_truncated)| Scored {
-            score: match failure {
-                Some(error) => Err(error),
-                None => Ok(scores.next().expect("a score for each pair that did not fail")),
-            },
-            is_truncated,
-        });
-        Ok(scored.collect())
+        let scored = failures.into_iter().zip(scores).zip(truncated);
+        Ok(scored
+            .map(|((failure, scores), is_truncated)| Scored { scores: failure.map_or(Ok(scores), Err), is_truncated })
+            .collect())
     }
 
     fn decode(&self, bytes: &[u8]) -> Result<Pixels, RowError> {

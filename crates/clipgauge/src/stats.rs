@@ -14,7 +14,7 @@ use crate::row::RowErrorKind;
 
 use distribution::Distribution;
 
-pub use summary::{Outcome, Quantiles, RunOptions, Seconds, Summary, Versions};
+pub use summary::{Outcome, Quantiles, RunOptions, ScoreSummary, Seconds, Summary, Versions};
 
 macro_rules! stages {
     ($($(#[doc = $doc:literal])* $variant:ident = $name:literal;)*) => {
@@ -37,6 +37,8 @@ macro_rules! stages {
 }
 
 stages! {
+    /// Models are found and made ready.
+    Load = "load";
     /// Rows are read from the table.
     Read = "read";
     /// Bytes come from a disk or the network.
@@ -66,18 +68,13 @@ pub struct Stats {
     truncated_captions: AtomicU64,
     ragged_rows: AtomicU64,
     nanoseconds: [AtomicU64; Stage::ALL.len()],
-    scores: Mutex<Distribution>,
-}
-
-impl Default for Stats {
-    fn default() -> Self {
-        Self::new()
-    }
+    /// One for each column of scores.
+    scores: Vec<Mutex<Distribution>>,
 }
 
 impl Stats {
-    /// Nothing happened yet; the clock starts.
-    pub fn new() -> Self {
+    /// Nothing happened yet, with so many columns of scores to come; the clock starts.
+    pub fn new(columns: usize) -> Self {
         Self {
             started: Instant::now(),
             scored: AtomicU64::new(0),
@@ -85,14 +82,16 @@ impl Stats {
             truncated_captions: AtomicU64::new(0),
             ragged_rows: AtomicU64::new(0),
             nanoseconds: [const { AtomicU64::new(0) }; _],
-            scores: Mutex::default(),
+            scores: (0..columns).map(|_| Mutex::default()).collect(),
         }
     }
 
-    /// A row got this score.
-    pub fn scored(&self, score: f32) {
+    /// A row got these scores, one for each column.
+    pub fn scored(&self, scores: &[f32]) {
         add(&self.scored, 1);
-        self.scores.lock().unwrap_or_else(PoisonError::into_inner).add(score);
+        for (distribution, score) in self.scores.iter().zip(scores) {
+            distribution.lock().unwrap_or_else(PoisonError::into_inner).add(*score);
+        }
     }
 
     /// A row failed.

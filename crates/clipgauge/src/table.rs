@@ -122,8 +122,8 @@ pub enum Layout {
 }
 
 impl Layout {
-    /// The names of the added columns, in the order in which [`WriteTable::write`] takes their cells: the score's, then
-    /// the error's if there is one.
+    /// The names of the added columns, in the order in which [`WriteTable::write`] takes their cells: the scores',
+    /// then the error's if there is one.
     pub fn added(&self) -> impl Iterator<Item = &str> {
         match self {
             Self::Delimited(layout) => layout.added(),

@@ -87,13 +87,34 @@ fn the_summary_is_for_people_and_programs() {
     assert_eq!((&json["rows"], &json["scored"], &json["failed"]), (&3.into(), &0.into(), &3.into()));
     let kinds = json["failures"].as_object().expect("an object");
     assert_eq!(kinds.values().filter_map(serde_json::Value::as_u64).sum::<u64>(), 3);
-    assert_eq!(json["model"], "pictoclip");
-    assert_eq!(json["metric"], "cosine");
+    assert_eq!(json["scores"][0]["model"], "pictoclip");
+    assert_eq!(json["scores"][0]["metric"], "cosine");
     assert_eq!(json["options"]["input"], "pairs.csv");
     assert_eq!(json["versions"]["clipgauge"], env!("CARGO_PKG_VERSION"));
     assert_eq!(json["interrupted"], false);
     assert!(json["seconds"]["total"].as_f64().is_some_and(|seconds| seconds > 0.0), "{json}");
-    assert!(json["score"].is_null(), "{json}");
+    assert!(json["scores"][0]["quantiles"].is_null(), "{json}");
+}
+
+/// Several models and metrics have a column each, named as they were typed, and fail together.
+#[test]
+fn several_models_and_metrics_have_a_column_each() {
+    let bench = bench();
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../clipgauge-pictoclip/model");
+    let flags = "--quiet --allow-failures";
+    let ran =
+        bench.run(&format!("score pairs.csv --model pictoclip --model {folder} --metric dot --metric cosine {flags}"));
+    let header = ran.text().lines().next().expect("a header").to_owned();
+    let names = ["pictoclip:dot", "pictoclip:cosine", &format!("{folder}:dot"), &format!("{folder}:cosine")]
+        .map(|name| format!("similarity:{name}"));
+    assert_eq!(header, format!("url,caption,{}", names.join(",")));
+    assert!(ran.text().contains("\na.png,a cat,,,,\n"), "{}", ran.text());
+    let ran = bench.run(&format!("score pairs.csv --model pictoclip --metric clipscore --metric angular {flags}"));
+    assert!(ran.text().starts_with("url,caption,similarity:clipscore,similarity:angular\n"), "{}", ran.text());
+    let ran = bench.run("score pairs.csv --model pictoclip --model pictoclip").expect_code(2);
+    assert!(ran.stderr.contains("the column `similarity:pictoclip` would be there twice"), "{}", ran.stderr);
+    let ran = bench.run("score pairs.csv --model pictoclip --metric sigmoid").expect_code(2);
+    assert!(ran.stderr.contains("metric `sigmoid` needs a logit bias"), "{}", ran.stderr);
 }
 
 #[test]

@@ -155,7 +155,7 @@ fn the_summary_has_the_quantiles() {
         column(&bench.text("out.csv"), "similarity").iter().map(|score| score.parse().expect("a number")).collect();
     scores.sort_by(f64::total_cmp);
     let near = |name: &str, expected: f64| {
-        let value = json["score"][name].as_f64().expect("a number");
+        let value = json["scores"][0]["quantiles"][name].as_f64().expect("a number");
         assert!((value - expected).abs() < 1e-6, "{name}: {value} is not {expected}");
     };
     near("min", scores[0]);

@@ -26,9 +26,10 @@ fn spec(logit_scale: Option<f32>, logit_bias: Option<f32>) -> ModelSpec {
     }
 }
 
-/// With a logit scale of 10 and no bias.
+/// With a logit scale of 10, and a bias of −3 for the metric that cannot do without one.
 fn comparer(metric: Metric) -> Box<dyn Compare> {
-    metric.comparer(&spec(Some(10.0), None)).unwrap()
+    let bias = (metric == Metric::Sigmoid).then_some(-3.0);
+    metric.comparer(&spec(Some(10.0), bias)).unwrap()
 }
 
 /// By hand: the cosine of [3, 4] and [4, 3] is 24/25, of the normalised differences one is 1/5 and one −1/5.
@@ -68,6 +69,10 @@ fn each_metric_gives_the_numbers_of_its_formula() {
         (Logit,     &[3.0, 4.0], &[4.0, 3.0],  9.6),
         (Logit,     &[3.0, 4.0], &[-4.0, -3.0], -9.6),
         (Logit,     &[0.0, 0.0], &[1.0, 2.0],  0.0),
+        // 1 / (1 + e^-7), 1 / (1 + e^13) and 1 / (1 + e^3), to ten digits.
+        (Sigmoid,   &[3.0, 4.0], &[6.0, 8.0],  0.999_088_948_8),
+        (Sigmoid,   &[3.0, 4.0], &[-3.0, -4.0], 0.000_002_260_324_3),
+        (Sigmoid,   &[0.0, 0.0], &[1.0, 2.0],  0.047_425_873_18),
     ];
     for (metric, image, text, expected) in cases {
         let score = f64::from(comparer(*metric).compare(image, text));
@@ -102,8 +107,14 @@ fn logits_take_scale_and_bias_from_the_model() {
     let logit = Metric::Logit.comparer(&spec(Some(117.0), Some(-12.5))).unwrap();
     assert_eq!(logit.compare(&[1.0, 0.0], &[2.0, 0.0]), 104.5);
 
-    let Err(error) = Metric::Logit.comparer(&spec(None, None)) else { panic!("a logit without a scale") };
-    assert_eq!(error.to_string(), "metric `logit` needs a logit scale, which the model does not have");
+    for (metric, scale, sentence) in [
+        (Metric::Logit, None, "metric `logit` needs a logit scale, which the model does not have"),
+        (Metric::Sigmoid, None, "metric `sigmoid` needs a logit scale, which the model does not have"),
+        (Metric::Sigmoid, Some(10.0), "metric `sigmoid` needs a logit bias, which the model does not have"),
+    ] {
+        let Err(error) = metric.comparer(&spec(scale, None)) else { panic!("{metric} without its parameter") };
+        assert_eq!(error.to_string(), sentence);
+    }
 }
 
 #[test]
@@ -146,7 +157,7 @@ fn a_metric_is_found_by_its_name_only() {
     let error = "cosin".parse::<Metric>().unwrap_err().to_string();
     assert_eq!(
         error,
-        "there is no metric `cosin`; there are cosine, clipscore, dot, euclidean, manhattan, angular, logit"
+        "there is no metric `cosin`; there are cosine, clipscore, dot, euclidean, manhattan, angular, logit, sigmoid"
     );
 }
 

@@ -33,14 +33,14 @@ impl Ticket {
 pub(super) struct Outcome {
     pub(super) row: Row,
     pub(super) ticket: Ticket,
-    pub(super) score: Result<f32, RowError>,
+    pub(super) scores: Result<Vec<f32>, RowError>,
     pub(super) is_truncated: bool,
 }
 
 impl Outcome {
     /// A row that failed before it could be scored.
     pub(super) fn failed(row: Row, ticket: Ticket, error: RowError) -> Self {
-        Self { row, ticket, score: Err(error), is_truncated: false }
+        Self { row, ticket, scores: Err(error), is_truncated: false }
     }
 }
 
@@ -57,6 +57,15 @@ pub(super) enum Message {
     },
 }
 
+/// The columns that a run adds.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct AddedColumns {
+    /// How many have scores.
+    pub(super) scores: usize,
+    /// Whether there is one with the kind of error.
+    pub(super) has_error: bool,
+}
+
 /// How a run ended.
 pub(super) struct Finished {
     /// Whether before its last row, because that was asked for.
@@ -71,7 +80,8 @@ pub(super) struct Join<'a> {
     errors: ErrorsFile,
     stats: &'a Stats,
     progress: &'a dyn Progress,
-    has_error_column: bool,
+    columns: AddedColumns,
+    cells: Vec<Cell>,
     inbox: Receiver<Message>,
     sender: Option<Sender<Message>>,
     waiting: BTreeMap<u64, Outcome>,
@@ -85,11 +95,11 @@ impl<'a> Join<'a> {
         errors: ErrorsFile,
         stats: &'a Stats,
         progress: &'a dyn Progress,
-        has_error_column: bool,
+        columns: AddedColumns,
     ) -> Self {
         let (sender, inbox) = mpsc::channel();
-        let (waiting, next, failure) = (BTreeMap::new(), 0, None);
-        Self { writer, errors, stats, progress, has_error_column, inbox, sender: Some(sender), waiting, next, failure }
+        let (cells, waiting, next, failure) = (Vec::new(), BTreeMap::new(), 0, None);
+        Self { writer, errors, stats, progress, columns, cells, inbox, sender: Some(sender), waiting, next, failure }
     }
 
     /// Where messages go.
@@ -142,26 +152,27 @@ impl<'a> Join<'a> {
     fn write_ready(&mut self) -> Result<(), ScoreTableError> {
         while let Some(outcome) = self.waiting.remove(&self.next) {
             self.next += 1;
-            let Outcome { row, ticket, score, is_truncated } = outcome;
+            let Outcome { row, ticket, scores, is_truncated } = outcome;
             if is_truncated {
                 self.stats.truncated_caption();
             }
             if row.record.is_ragged() {
                 self.stats.ragged_row();
             }
-            match &score {
-                Ok(score) => self.stats.scored(*score),
+            match &scores {
+                Ok(scores) => self.stats.scored(scores),
                 Err(error) => {
                     self.stats.failed(error.kind);
                     self.errors.add(row.number, row.image.as_deref(), error)?;
                 }
             }
-            let cells = [
-                Cell::Score(score.as_ref().ok().copied()),
-                Cell::ErrorKind(score.as_ref().err().map(|error| error.kind)),
-            ];
-            let cells = if self.has_error_column { &cells[..] } else { &cells[..1] };
-            self.stats.time(Stage::Write, || self.writer.write(row.record, cells))?;
+            self.cells.clear();
+            self.cells
+                .extend((0..self.columns.scores).map(|column| Cell::Score(scores.as_ref().ok().map(|s| s[column]))));
+            if self.columns.has_error {
+                self.cells.push(Cell::ErrorKind(scores.as_ref().err().map(|error| error.kind)));
+            }
+            self.stats.time(Stage::Write, || self.writer.write(row.record, &self.cells))?;
             self.progress.rows(self.stats.rows(), self.stats.failures());
             self.progress.input(ticket.position);
         }

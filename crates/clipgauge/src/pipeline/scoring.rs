@@ -75,7 +75,7 @@ impl Worker {
                 Ok(scored) => {
                     for (fetched, scored) in batch.into_iter().zip(scored) {
                         let Fetched { row, ticket, .. } = fetched;
-                        let outcome = Outcome { row, ticket, score: scored.score, is_truncated: scored.is_truncated };
+                        let outcome = Outcome { row, ticket, scores: scored.scores, is_truncated: scored.is_truncated };
                         // Nobody receives any more when the run is over.
                         let _ = self.outcomes.send(Message::Outcome(Box::new(outcome)));
                     }

@@ -4,21 +4,22 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
+use std::sync::{Mutex, PoisonError};
 
 use serde::Serialize;
 
+use super::distribution::Distribution;
 use super::{Stage, Stats};
 use crate::atomic::{AtomicError, AtomicFile};
-use crate::options::{Output, ScoreOptions};
+use crate::options::{Output, ScoreColumn, ScoreOptions};
 use crate::row::RowErrorKind;
 
 /// What came of a run, besides its counts.
 #[derive(Debug, Clone, Default)]
 pub struct Outcome {
-    /// The commit of the model, if it came from the hub.
-    pub revision: Option<String>,
+    /// The commit of each model, in their order, if it came from the hub.
+    pub revisions: Vec<Option<String>>,
     /// Whether the run was ended before its last row.
     pub interrupted: bool,
     /// Where the finished rows of an interrupted run are.
@@ -43,14 +44,8 @@ pub struct Summary {
     pub truncated_captions: u64,
     /// The rows with another number of fields than the header.
     pub ragged_rows: u64,
-    /// The distribution of the scores, if there is one.
-    pub score: Option<Quantiles>,
-    /// The model as it was named.
-    pub model: String,
-    /// The commit of the model, if it came from the hub.
-    pub revision: Option<String>,
-    /// The name of the metric.
-    pub metric: String,
+    /// The columns of scores, in their order.
+    pub scores: Vec<ScoreSummary>,
     /// What the run was told.
     pub options: RunOptions,
     /// What ran.
@@ -63,6 +58,22 @@ pub struct Summary {
     pub partial: Option<PathBuf>,
     /// Where the failed rows are listed, if one failed and there is a list.
     pub errors: Option<PathBuf>,
+}
+
+/// One column of scores.
+#[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
+pub struct ScoreSummary {
+    /// The column's name.
+    pub column: String,
+    /// The model as it was named.
+    pub model: String,
+    /// The commit of the model, if it came from the hub.
+    pub revision: Option<String>,
+    /// The name of the metric.
+    pub metric: &'static str,
+    /// The distribution of the scores, if there is one.
+    pub quantiles: Option<Quantiles>,
 }
 
 /// The distribution of the scores.
@@ -105,6 +116,8 @@ pub struct RunOptions {
     pub column: String,
     /// The column with the kind of error, if there is one.
     pub error_column: Option<String>,
+    /// Whether captions were put in lower case and lost their punctuation first.
+    pub canonicalize_captions: bool,
     /// The precision of the arithmetic.
     pub precision: &'static str,
     /// How many encoders worked at once; `None` for one per core.
@@ -170,10 +183,7 @@ impl Stats {
             failures,
             truncated_captions: self.truncated_captions.load(Ordering::Relaxed),
             ragged_rows: self.ragged_rows.load(Ordering::Relaxed),
-            score: self.quantiles(),
-            model: options.model.clone(),
-            revision: outcome.revision,
-            metric: options.metric.name().to_owned(),
+            scores: self.scores(options, &outcome.revisions),
             options: RunOptions::from(options),
             versions: Versions {
                 clipgauge: env!("CARGO_PKG_VERSION"),
@@ -186,11 +196,33 @@ impl Stats {
         }
     }
 
-    fn quantiles(&self) -> Option<Quantiles> {
-        let scores = self.scores.lock().unwrap_or_else(PoisonError::into_inner);
-        let (mean, min, max) = scores.mean_min_max()?;
-        let [p5, p25, median, p75, p95] = scores.quantiles([0.05, 0.25, 0.5, 0.75, 0.95])?;
-        Some(Quantiles { min, p5, p25, median, p75, p95, max, mean, exact: scores.is_exact() })
+    fn scores(&self, options: &ScoreOptions, revisions: &[Option<String>]) -> Vec<ScoreSummary> {
+        let columns = options.score_columns().into_iter().enumerate();
+        let summary = |(index, column): (usize, ScoreColumn<'_>)| ScoreSummary {
+            column: column.name,
+            model: column.model.to_owned(),
+            revision: revisions.get(index / options.metrics.len()).cloned().flatten(),
+            metric: column.metric.name(),
+            quantiles: self.scores.get(index).and_then(quantiles),
+        };
+        columns.map(summary).collect()
+    }
+}
+
+fn quantiles(scores: &Mutex<Distribution>) -> Option<Quantiles> {
+    let scores = scores.lock().unwrap_or_else(PoisonError::into_inner);
+    let (mean, min, max) = scores.mean_min_max()?;
+    let [p5, p25, median, p75, p95] = scores.quantiles([0.05, 0.25, 0.5, 0.75, 0.95])?;
+    Some(Quantiles { min, p5, p25, median, p75, p95, max, mean, exact: scores.is_exact() })
+}
+
+impl fmt::Display for Quantiles {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "min {:.4}, 5% {:.4}, 25% {:.4}, median {:.4}, 75% {:.4}, 95% {:.4}, max {:.4}, mean {:.4}",
+            self.min, self.p5, self.p25, self.median, self.p75, self.p95, self.max, self.mean
+        )
     }
 }
 
@@ -223,6 +255,7 @@ impl From<&ScoreOptions> for RunOptions {
             caption_column: options.caption_column.clone(),
             column: options.column.clone(),
             error_column: options.error_column.clone(),
+            canonicalize_captions: options.canonicalize_captions,
             precision: options.precision.name(),
             threads: options.threads.map(usize::from),
             batch_size: options.batch_size.get(),
@@ -253,16 +286,13 @@ impl fmt::Display for Summary {
         if self.rows > 0 && self.seconds.total > 0.0 {
             write!(f, " ({:.1} rows/s)", self.rows as f64 / self.seconds.total)?;
         }
-        if let Some(score) = &self.score {
-            write!(f, "\n{} of {}", self.metric, self.model)?;
-            if let Some(revision) = &self.revision {
+        for score in &self.scores {
+            let Some(quantiles) = &score.quantiles else { continue };
+            write!(f, "\n{} of {}", score.metric, score.model)?;
+            if let Some(revision) = &score.revision {
                 write!(f, "@{revision}")?;
             }
-            write!(
-                f,
-                ": min {:.4}, 5% {:.4}, 25% {:.4}, median {:.4}, 75% {:.4}, 95% {:.4}, max {:.4}, mean {:.4}",
-                score.min, score.p5, score.p25, score.median, score.p75, score.p95, score.max, score.mean
-            )?;
+            write!(f, ": {quantiles}")?;
         }
         if self.truncated_captions > 0 {
             let captions = plural(self.truncated_captions, "caption was", "captions were");
@@ -290,9 +320,9 @@ mod tests {
     use crate::options::Input;
 
     fn stats() -> Stats {
-        let stats = Stats::new();
+        let stats = Stats::new(1);
         for score in [0.5, -0.25, 0.25] {
-            stats.scored(score);
+            stats.scored(&[score]);
         }
         for kind in [RowErrorKind::Truncated, RowErrorKind::NotFound, RowErrorKind::NotFound] {
             stats.failed(kind);
@@ -315,7 +345,7 @@ mod tests {
         let stats = stats();
         assert_eq!((stats.rows(), stats.failures()), (6, 3));
         let outcome = Outcome {
-            revision: Some("abc".to_owned()),
+            revisions: vec![Some("abc".to_owned())],
             errors: Some("out.csv.errors.csv".into()),
             partial: Some("out.csv.partial".into()),
             interrupted: true,
@@ -332,7 +362,7 @@ mod tests {
              failed rows are listed in out.csv.errors.csv\n\
              ended early; the finished rows are in out.csv.partial"
         );
-        let mut empty = Stats::new().summary(&options(), Outcome::default());
+        let mut empty = Stats::new(1).summary(&options(), Outcome::default());
         empty.seconds.total = 0.04;
         assert_eq!(empty.to_string(), "0 rows, 0 scored, in 0.0 s");
     }
@@ -344,11 +374,11 @@ mod tests {
         assert!(!text.contains("secret"), "{text}");
         let json: serde_json::Value = serde_json::from_str(&text).expect("JSON");
         assert_eq!(json["failures"], serde_json::json!({ "not_found": 2, "truncated": 1 }));
-        assert_eq!(json["score"]["median"], 0.25);
-        assert_eq!(json["score"]["exact"], true);
+        assert_eq!(json["scores"][0]["quantiles"]["median"], 0.25);
+        assert_eq!(json["scores"][0]["quantiles"]["exact"], true);
         assert_eq!(json["seconds"]["stages"]["fetch"], 2.0);
         assert_eq!(json["options"]["input"], "a/pairs.csv");
-        assert_eq!(json["model"], "openai/clip-vit-base-patch32");
+        assert_eq!(json["scores"][0]["model"], "openai/clip-vit-base-patch32");
         assert_eq!(json["interrupted"], false);
     }
 }

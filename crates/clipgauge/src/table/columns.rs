@@ -12,7 +12,7 @@ pub(super) struct Columns {
     pub(super) image: usize,
     /// The one with the caption.
     pub(super) caption: usize,
-    /// Those that are written: the score's, then the error's if there is one.
+    /// Those that are written: the scores', then the error's if there is one.
     pub(super) added: Vec<Added>,
 }
 
@@ -31,7 +31,9 @@ impl Columns {
         let header = Header { names, options };
         let image = header.needed(&options.image_column, ColumnFlag::Image)?;
         let caption = header.needed(&options.caption_column, ColumnFlag::Caption)?;
-        let mut added = vec![header.added(&options.column, ColumnFlag::Score)?];
+        let scores = options.score_columns();
+        let mut added =
+            scores.iter().map(|column| header.added(&column.name, ColumnFlag::Score)).collect::<Result<Vec<_>, _>>()?;
         if let Some(column) = &options.error_column {
             added.push(header.added(column, ColumnFlag::Error)?);
         }

@@ -5,6 +5,7 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use clipgauge::core::encoder::Encoder;
 use clipgauge::core::family;
 use clipgauge::core::metric::Metric;
 use clipgauge::core::model_files::ModelFiles;
@@ -30,14 +31,18 @@ fn pairs(rows: &[(Vec<u8>, String)]) -> Vec<Pair<'_>> {
     rows.iter().map(|(image, caption)| Pair { image: Image::File(image), caption }).collect()
 }
 
+fn pictoclip() -> Arc<dyn Encoder> {
+    family::load(&ModelFiles::Bundled(clipgauge_pictoclip::FILES)).unwrap().into()
+}
+
 fn scorer() -> Scorer {
-    let encoder = family::load(&ModelFiles::Bundled(clipgauge_pictoclip::FILES)).unwrap();
+    let encoder = pictoclip();
     let metric = Metric::Cosine.comparer(encoder.spec()).unwrap();
     Scorer::new(encoder, metric)
 }
 
 fn bits(scored: &[Scored]) -> Vec<u32> {
-    scored.iter().map(|scored| scored.score.as_ref().unwrap().to_bits()).collect()
+    scored.iter().map(|scored| scored.score().unwrap().to_bits()).collect()
 }
 
 #[test]
@@ -50,7 +55,7 @@ fn the_examples_score_as_the_reference_scores_them() {
 
     let (mut matched, mut mismatched) = (Vec::new(), Vec::new());
     for (index, (scored, expected)) in scored.iter().zip(expected["rows"].as_array().unwrap()).enumerate() {
-        let (score, cosine) = (*scored.score.as_ref().unwrap(), expected["cosine"].as_f64().unwrap() as f32);
+        let (score, cosine) = (scored.score().unwrap(), expected["cosine"].as_f64().unwrap() as f32);
         assert!((score - cosine).abs() <= MAX_DIFFERENCE, "row {}: {score}, not {cosine}", index + 1);
         if expected["matched"].as_bool().unwrap() { &mut matched } else { &mut mismatched }.push(score);
     }
@@ -85,8 +90,8 @@ fn a_bad_image_is_its_own_error_and_nobody_elses() {
     pairs.insert(1, Pair { image: Image::File(b"<html>404</html>"), caption: "a page" });
     pairs.push(Pair { image: Image::File(b""), caption: "nothing" });
     let scored = scorer().score(&pairs).unwrap();
-    assert_eq!(scored[1].score.as_ref().unwrap_err().kind, RowErrorKind::NotAnImage);
-    assert_eq!(scored[4].score.as_ref().unwrap_err().kind, RowErrorKind::Empty);
+    assert_eq!(scored[1].score().unwrap_err().kind, RowErrorKind::NotAnImage);
+    assert_eq!(scored[4].score().unwrap_err().kind, RowErrorKind::Empty);
     assert_eq!([&scored[0], &scored[2], &scored[3]], [&alone[0], &alone[1], &alone[2]]);
     assert!(scorer().score(&[]).unwrap().is_empty());
 }
@@ -98,12 +103,24 @@ fn long_captions_are_cut_and_said_to_be() {
     let image = Image::File(&rows[2].0);
     let scored = scorer().score(&[Pair { image, caption: "red apple" }, Pair { image, caption: &long }]).unwrap();
     assert_eq!(scored.iter().map(|scored| scored.is_truncated).collect::<Vec<_>>(), [false, true]);
-    assert!(scored[1].score.is_ok());
+    assert!(scored[1].score().is_ok());
+}
+
+#[test]
+fn captions_are_canonicalized_on_request_only() {
+    let rows = examples();
+    let image = Image::File(&rows[2].0);
+    let caption = |caption| [Pair { image, caption }];
+    let plain = scorer().score(&caption("red apple flat icon")).unwrap();
+    let written = scorer().score(&caption("red apple, flat icon!")).unwrap();
+    assert_ne!(plain, written);
+    let canonical = scorer().with_canonical_captions(true).score(&caption("Red apple, flat_icon!")).unwrap();
+    assert_eq!(plain, canonical);
 }
 
 mod own_encoder {
     use clipgauge::core::embeddings::Embeddings;
-    use clipgauge::core::encoder::{EncodeError, Encoder};
+    use clipgauge::core::encoder::EncodeError;
     use clipgauge::core::pixels::PixelBatch;
     use clipgauge::core::spec::ModelSpec;
     use clipgauge::core::tokenize::TokenBatch;
@@ -133,7 +150,7 @@ mod own_encoder {
 
     #[test]
     fn scores_with_any_metric() {
-        let spec = ModelSpec { family: None, embedding_width: 2, ..scorer().encoder().spec().clone() };
+        let spec = ModelSpec { family: None, embedding_width: 2, ..pictoclip().spec().clone() };
         let encoder: Arc<dyn Encoder> = Arc::new(Brightness(spec));
         let rows = examples();
         let dot = Metric::Dot.comparer(encoder.spec()).unwrap();
@@ -145,7 +162,32 @@ mod own_encoder {
             let image = encoder.encode_images(&pictures).unwrap();
             let tokens = expected.tokenizer.as_ref().unwrap().tokenize(caption).unwrap();
             let product = image.row(0)[0] * tokens.ids.len() as f32 + 1.0;
-            assert!((scored.score.as_ref().unwrap() - product).abs() < 1e-4);
+            assert!((scored.score().unwrap() - product).abs() < 1e-4);
+        }
+    }
+
+    /// Each column is what its model and metric give alone, whether the models want their pictures alike or not.
+    #[test]
+    fn several_at_once_are_what_each_is_alone() {
+        let rows = examples();
+        let mut spec = ModelSpec { family: None, embedding_width: 2, ..pictoclip().spec().clone() };
+        spec.image.mean = [0.5; 3];
+        let brightness: Arc<dyn Encoder> = Arc::new(Brightness(spec));
+        let metric = |metric: Metric| metric.comparer(pictoclip().spec()).unwrap();
+        let together = Scorer::new(pictoclip(), metric(Metric::Cosine))
+            .with_metric(metric(Metric::Euclidean))
+            .with_model(Arc::clone(&brightness), metric(Metric::Dot))
+            .with_model(pictoclip(), metric(Metric::Logit));
+        let alone = [
+            Scorer::new(pictoclip(), metric(Metric::Cosine)),
+            Scorer::new(pictoclip(), metric(Metric::Euclidean)),
+            Scorer::new(brightness, metric(Metric::Dot)),
+            Scorer::new(pictoclip(), metric(Metric::Logit)),
+        ]
+        .map(|scorer| bits(&scorer.score(&pairs(&rows[..20])).unwrap()));
+        for (row, scored) in together.score(&pairs(&rows[..20])).unwrap().iter().enumerate() {
+            let found: Vec<u32> = scored.scores.as_ref().unwrap().iter().map(|score| score.to_bits()).collect();
+            assert_eq!(found, alone.each_ref().map(|column| column[row]), "row {}", row + 1);
         }
     }
 }
