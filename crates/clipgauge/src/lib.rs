@@ -18,6 +18,8 @@ pub mod scorer;
 pub mod source;
 pub mod stats;
 pub mod table;
+#[cfg(feature = "parquet")]
+pub mod vectors;
 
 pub use clipgauge_core as core;
 
