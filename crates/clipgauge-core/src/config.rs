@@ -1,6 +1,7 @@
 //! Reading a model's JSON files field by field, so that what is wrong with one is said by its name.
 
 use std::borrow::Cow;
+use std::cell::RefCell;
 
 use serde_json::{Map, Value};
 
@@ -15,6 +16,8 @@ const MAX_COUNT: u64 = 1 << 20;
 pub(crate) struct ConfigFile {
     file: String,
     fields: Map<String, Value>,
+    /// The fields that were asked for and are not there.
+    defaulted: RefCell<Vec<String>>,
 }
 
 impl ConfigFile {
@@ -23,7 +26,7 @@ impl ConfigFile {
         let bytes = files.require(name)?;
         let file = files.display(name);
         match serde_json::from_slice(&bytes) {
-            Ok(Value::Object(fields)) => Ok(Self { file, fields }),
+            Ok(Value::Object(fields)) => Ok(Self { file, fields, defaulted: RefCell::default() }),
             Ok(_) => Err(LoadError::Malformed { file, problem: "it is not a JSON object".into() }),
             Err(error) => Err(LoadError::Malformed { file, problem: error.to_string().into() }),
         }
@@ -31,13 +34,21 @@ impl ConfigFile {
 
     /// The fields at the top.
     pub(crate) fn root(&self) -> Section<'_> {
-        Section { file: &self.file, path: String::new(), fields: Some(&self.fields) }
+        Section { config: self, path: String::new(), fields: Some(&self.fields) }
+    }
+
+    /// The numbers and names that were asked for so far and have their default, sorted.
+    pub(crate) fn defaulted(&self) -> Vec<String> {
+        let mut defaulted = self.defaulted.borrow().clone();
+        defaulted.sort();
+        defaulted.dedup();
+        defaulted
     }
 }
 
 /// An object within a configuration; one that is not there has the defaults of every field.
 pub(crate) struct Section<'a> {
-    file: &'a str,
+    config: &'a ConfigFile,
     path: String,
     fields: Option<&'a Map<String, Value>>,
 }
@@ -49,17 +60,17 @@ impl<'a> Section<'a> {
             match self.value(name) {
                 None => {}
                 Some(Value::Object(fields)) => {
-                    return Ok(Section { file: self.file, path: self.full_name(name), fields: Some(fields) });
+                    return Ok(Section { config: self.config, path: self.full_name(name), fields: Some(fields) });
                 }
                 Some(_) => return Err(self.wrong(name, "is not an object")),
             }
         }
-        Ok(Section { file: self.file, path: self.full_name(names[0]), fields: None })
+        Ok(Section { config: self.config, path: self.full_name(names[0]), fields: None })
     }
 
     /// A whole number from 1.
     pub(crate) fn count(&self, name: &str, default: usize) -> Result<usize, LoadError> {
-        let Some(value) = self.value(name) else { return Ok(default) };
+        let Some(value) = self.given(name) else { return Ok(default) };
         match value.as_u64() {
             Some(count @ 1..=MAX_COUNT) => Ok(count as usize),
             _ => Err(self.wrong(name, format!("is {value}, not a whole number from 1 to {MAX_COUNT}"))),
@@ -72,7 +83,7 @@ impl<'a> Section<'a> {
             Some(side @ 1..=MAX_COUNT) => Some(side as usize),
             _ => None,
         };
-        let sides = match self.value(name) {
+        let sides = match self.given(name) {
             None => Some([default; 2]),
             Some(Value::Array(sides)) if sides.len() == 2 => {
                 side(&sides[0]).zip(side(&sides[1])).map(<[usize; 2]>::from)
@@ -84,7 +95,7 @@ impl<'a> Section<'a> {
 
     /// Three numbers, one for each channel.
     pub(crate) fn channels(&self, name: &str, default: [f32; 3]) -> Result<[f32; 3], LoadError> {
-        let Some(value) = self.value(name) else { return Ok(default) };
+        let Some(value) = self.given(name) else { return Ok(default) };
         let number = |value: &Value| value.as_f64().map(|number| number as f32).filter(|number| number.is_finite());
         let numbers = value.as_array().map(|values| values.iter().filter_map(number).collect::<Vec<_>>());
         let channels = numbers.and_then(|numbers| <[f32; 3]>::try_from(numbers).ok());
@@ -93,14 +104,14 @@ impl<'a> Section<'a> {
 
     /// The id of a token.
     pub(crate) fn token(&self, name: &str, default: u32) -> Result<u32, LoadError> {
-        let Some(value) = self.value(name) else { return Ok(default) };
+        let Some(value) = self.given(name) else { return Ok(default) };
         let id = value.as_u64().and_then(|id| u32::try_from(id).ok());
         id.ok_or_else(|| self.wrong(name, format!("is {value}, not the id of a token")))
     }
 
     /// A number above zero.
     pub(crate) fn positive(&self, name: &str, default: f32) -> Result<f32, LoadError> {
-        let Some(value) = self.value(name) else { return Ok(default) };
+        let Some(value) = self.given(name) else { return Ok(default) };
         match value.as_f64().map(|number| number as f32) {
             Some(number) if number > 0.0 && number.is_finite() => Ok(number),
             _ => Err(self.wrong(name, format!("is {value}, not a number above zero"))),
@@ -132,7 +143,7 @@ impl<'a> Section<'a> {
 
     /// A string.
     pub(crate) fn text(&self, name: &str) -> Result<Option<&'a str>, LoadError> {
-        match self.value(name) {
+        match self.given(name) {
             None => Ok(None),
             Some(Value::String(text)) => Ok(Some(text)),
             Some(value) => Err(self.wrong(name, format!("is {value}, not a string"))),
@@ -142,7 +153,7 @@ impl<'a> Section<'a> {
     /// The error that a field has a value which is known to exist but not supported.
     pub(crate) fn unsupported(&self, name: &str, value: &str, supported: impl Into<Cow<'static, str>>) -> LoadError {
         LoadError::Unsupported {
-            file: self.file.to_owned(),
+            file: self.config.file.clone(),
             field: self.full_name(name),
             value: value.to_owned(),
             supported: supported.into(),
@@ -151,7 +162,16 @@ impl<'a> Section<'a> {
 
     /// The error that a field makes no sense.
     pub(crate) fn wrong(&self, name: &str, problem: impl Into<Cow<'static, str>>) -> LoadError {
-        LoadError::Field { file: self.file.to_owned(), field: self.full_name(name), problem: problem.into() }
+        LoadError::Field { file: self.config.file.clone(), field: self.full_name(name), problem: problem.into() }
+    }
+
+    /// The same, and remembers where it is not there.
+    fn given(&self, name: &str) -> Option<&'a Value> {
+        let value = self.value(name);
+        if value.is_none() {
+            self.config.defaulted.borrow_mut().push(self.full_name(name));
+        }
+        value
     }
 
     /// A field that is there and not null.

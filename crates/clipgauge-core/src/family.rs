@@ -6,11 +6,17 @@ use crate::config::ConfigFile;
 use crate::encoder::Encoder;
 use crate::error::LoadError;
 use crate::model_files::ModelFiles;
+use crate::spec::TextSpec;
+use crate::tokenize::Tokenizer;
+use crate::weights::Weights;
+pub use description::{Blocks, Description, ImageTower, NumberTypeCount, StoredWeights, TextTower};
 
 mod altclip;
 mod chinese_clip;
 mod clip;
 mod config;
+mod description;
+mod design;
 mod metaclip2;
 mod naflex;
 mod openclip;
@@ -44,6 +50,10 @@ macro_rules! families {
             fn load(self, files: &ModelFiles) -> Result<Box<dyn Encoder>, LoadError> {
                 match self { $(Self::$variant => Ok(Box::new($file::load(files, Cpu)?))),* }
             }
+
+            fn describe(self, files: &ModelFiles) -> Result<Description, LoadError> {
+                match self { $(Self::$variant => $file::read(files)?.description(self, files)),* }
+            }
         }
     };
 }
@@ -65,21 +75,63 @@ families! {
     AltClip = "AltCLIP", altclip, Some("altclip");
 }
 
+impl ModelFamily {
+    /// The tokenizer that a folder of this family means, for so many ids.
+    fn tokenizer(self, files: &ModelFiles, spec: &TextSpec, vocabulary: usize) -> Result<Option<Tokenizer>, LoadError> {
+        match self {
+            Self::OpenClip => openclip::tokenizer(files, spec, vocabulary),
+            _ => Tokenizer::read(files, spec),
+        }
+    }
+
+    /// The weights of a folder of this family; reads headers only.
+    fn weights(self, files: &ModelFiles) -> Result<Weights, LoadError> {
+        match self {
+            Self::OpenClip => Weights::open_clip(files),
+            _ => Weights::open(files),
+        }
+    }
+}
+
 /// Reads a model and makes it ready to encode, on this machine's CPU.
 ///
 /// A folder in Hugging Face's form goes before one in open_clip's, where it is both.
+///
+/// # Errors
+/// What is there is no model of a known family, or is incomplete or damaged: the error names the file and the field.
 pub fn load(files: &ModelFiles) -> Result<Box<dyn Encoder>, LoadError> {
-    if !files.contains("config.json") && files.contains(openclip::CONFIG) {
-        return ModelFamily::OpenClip.load(files);
+    family(files)?.load(files)
+}
+
+/// Says what a model is without loading it: of its weights, headers are read, and these may be missing.
+///
+/// # Errors
+/// As [`load`], as far as that can be told without the weights' numbers.
+pub fn describe(files: &ModelFiles) -> Result<Description, LoadError> {
+    let family = family(files)?;
+    let description = family.describe(files)?;
+    match family.weights(files) {
+        Ok(weights) => description.with_weights(&weights),
+        Err(LoadError::MissingFile { .. }) => Ok(description),
+        Err(error) => Err(error),
+    }
+}
+
+fn family(files: &ModelFiles) -> Result<ModelFamily, LoadError> {
+    let is_open_clip = files.contains(openclip::CONFIG);
+    if is_open_clip && (!files.contains("config.json") || Weights::is_open_clip_only(files)) {
+        return Ok(ModelFamily::OpenClip);
     }
     let config = ConfigFile::read(files, "config.json")?;
     let root = config.root();
-    let model_type = root.text("model_type")?.ok_or_else(|| root.wrong("model_type", "is missing"))?;
-    match ModelFamily::ALL.iter().find(|family| family.model_type() == Some(model_type)) {
-        Some(family) => family.load(files),
-        None => {
-            let known: Vec<_> = ModelFamily::ALL.iter().filter_map(|family| family.model_type()).collect();
-            Err(root.unsupported("model_type", model_type, known.join(", ")))
-        }
-    }
+    let model_type = match root.text("model_type")? {
+        Some(model_type) => model_type,
+        // timm's repositories have a `config.json` of another kind.
+        None if is_open_clip => return Ok(ModelFamily::OpenClip),
+        None => return Err(root.wrong("model_type", "is missing")),
+    };
+    ModelFamily::ALL.iter().copied().find(|family| family.model_type() == Some(model_type)).ok_or_else(|| {
+        let known: Vec<_> = ModelFamily::ALL.iter().filter_map(|family| family.model_type()).collect();
+        root.unsupported("model_type", model_type, known.join(", "))
+    })
 }

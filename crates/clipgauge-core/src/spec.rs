@@ -5,6 +5,8 @@
 mod open_clip;
 mod preprocessor_config;
 
+use serde::Serialize;
+
 use crate::error::LoadError;
 use crate::family::ModelFamily;
 use crate::model_files::ModelFiles;
@@ -30,7 +32,7 @@ pub struct ModelSpec {
 }
 
 /// How a picture is made fit for the image tower, in the order resize, crop, rescale, normalise.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ImageSpec {
     /// The size before the crop.
     pub resize: Resize,
@@ -47,7 +49,8 @@ pub struct ImageSpec {
 }
 
 /// The size a picture is brought to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Resize {
     /// The shorter side gets this length, the longer keeps the aspect ratio, rounded down.
     ShortestEdge(u32),
@@ -65,7 +68,8 @@ pub enum Resize {
 }
 
 /// Pillow's resampling filters, by the number that `preprocessor_config.json` has in `resample`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Filter {
     /// 0
     Nearest,
@@ -82,7 +86,7 @@ pub enum Filter {
 }
 
 /// How a text is made fit for the text tower.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct TextSpec {
     /// The most tokens the text tower takes, special tokens included. Longer texts are cut so that the end token stays.
     pub context_length: usize,

@@ -8,6 +8,7 @@ mod batch;
 mod canonical;
 mod clip_bpe;
 mod clip_vocabulary;
+mod continued;
 mod head;
 mod special_tokens;
 mod tokenizer_json;
@@ -24,6 +25,7 @@ use crate::spec::TextSpec;
 pub use batch::TokenBatch;
 pub use canonical::canonicalize;
 pub use clip_vocabulary::{CLIP_MERGES, clip_vocabulary};
+use continued::Continued;
 use head::Vocabulary;
 use special_tokens::SpecialTokens;
 
@@ -47,8 +49,9 @@ struct Inner {
     before: Vec<u32>,
     /// The special tokens after them, which stay when a text is cut.
     after: Vec<u32>,
-    /// Whether a text that ends with `after` already gets no second one.
-    end_once: bool,
+    /// Reads texts with special tokens in them, where those do not begin anew. Such a text that ends with `after` has
+    /// ended.
+    continued: Option<Continued>,
     spec: TextSpec,
 }
 
@@ -122,13 +125,14 @@ impl Tokenizer {
         }
         let vocabulary = Vocabulary::of(encoder.get_vocab(true).keys());
         let special = SpecialTokens::read(files)?;
+        let continued = if special.continue_texts() { Continued::of(&encoder) } else { None };
         let mut spec = spec.clone();
         if let Some(pad) = &mut spec.pad_token {
             // The tokenizer's own configuration knows better than the model's, which often has a class's default.
             let named = special.content("pad_token").and_then(|token| encoder.token_to_id(token));
             *pad = named.unwrap_or(*pad);
         }
-        Ok(Self(Arc::new(Inner { encoder, vocabulary, before, after, end_once: special.end_once(), spec })))
+        Ok(Self(Arc::new(Inner { encoder, vocabulary, before, after, continued, spec })))
     }
 
     /// The ids of `text`, cut to the context length so that the end token stays.
@@ -139,18 +143,21 @@ impl Tokenizer {
     /// # Errors
     /// When the tokenizer's files are contradictory in a way that shows on this text only.
     pub fn tokenize(&self, text: &str) -> Result<Tokens, TokenizeError> {
-        let Inner { encoder, vocabulary, before, after, end_once, spec } = &*self.0;
-        let end_once = *end_once;
+        let Inner { encoder, vocabulary, before, after, continued, spec } = &*self.0;
         let room = spec.context_length - before.len() - after.len();
         let (own, truncated) = head::first_tokens(text, room, vocabulary, |part, with_offsets| {
-            guarded(|| if with_offsets { encoder.encode(part, false) } else { encoder.encode_fast(part, false) })
+            guarded(|| match continued.as_ref().and_then(|continued| continued.encode(part, encoder)) {
+                Some(encoding) => encoding,
+                None if with_offsets => encoder.encode(part, false),
+                None => encoder.encode_fast(part, false),
+            })
         })
         .map_err(TokenizeError)?;
 
         let mut ids = Vec::with_capacity(spec.context_length);
         ids.extend_from_slice(before);
         ids.extend_from_slice(&own);
-        if !(end_once && ids.ends_with(after)) {
+        if !(continued.is_some() && ids.ends_with(after)) {
             ids.extend_from_slice(after);
         }
         if let Some(pad) = spec.pad_token {

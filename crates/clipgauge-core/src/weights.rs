@@ -10,9 +10,11 @@ mod shards;
 mod tensor;
 mod torch_zip;
 
-use std::collections::HashMap;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, HashMap};
 
 use crate::error::LoadError;
+use crate::family::{NumberTypeCount, StoredWeights};
 use crate::model_files::ModelFiles;
 use data_file::DataFile;
 use tensor::Stored;
@@ -24,6 +26,14 @@ const MAX_TENSORS: usize = 65_536;
 struct FileNames {
     safetensors: &'static str,
     torch: &'static str,
+}
+
+impl FileNames {
+    /// Whether one of them, or an index, is there.
+    fn are_in(&self, files: &ModelFiles) -> bool {
+        let has = |name: &str| files.contains(name) || files.contains(&format!("{name}.index.json"));
+        has(self.safetensors) || has(self.torch)
+    }
 }
 
 /// As `save_pretrained` of transformers names them.
@@ -63,6 +73,11 @@ impl Weights {
     /// As [`open`](Self::open).
     pub fn open_clip(files: &ModelFiles) -> Result<Self, LoadError> {
         Self::open_named(files, &OPEN_CLIP)
+    }
+
+    /// Whether a folder has weights in open_clip's form and none in that of transformers.
+    pub(crate) fn is_open_clip_only(files: &ModelFiles) -> bool {
+        OPEN_CLIP.are_in(files) && !TRANSFORMERS.are_in(files)
     }
 
     fn open_named(files: &ModelFiles, names: &FileNames) -> Result<Self, LoadError> {
@@ -110,6 +125,24 @@ impl Weights {
     /// Whether there is a tensor of this name.
     pub fn contains(&self, name: &str) -> bool {
         self.tensors.contains_key(name)
+    }
+
+    /// How much there is, and how it is stored.
+    pub(crate) fn summary(&self) -> StoredWeights {
+        let mut counts = BTreeMap::<&'static str, u64>::new();
+        for (_, stored) in self.tensors.values() {
+            if let Some(name) = stored.numbers.float_name() {
+                *counts.entry(name).or_default() += stored.shape.iter().product::<usize>() as u64;
+            }
+        }
+        let mut number_types: Vec<_> =
+            counts.into_iter().map(|(name, count)| NumberTypeCount { name, count }).collect();
+        number_types.sort_by_key(|kind| Reverse(kind.count));
+        StoredWeights {
+            parameters: number_types.iter().map(|kind| kind.count).sum(),
+            number_types,
+            bytes: self.files.iter().map(|file| file.len() as u64).sum(),
+        }
     }
 
     /// The shape of a tensor.

@@ -15,7 +15,7 @@ import numpy as np
 from safetensors.numpy import load_file, save_file
 
 CLIP_MEAN, CLIP_STD = [0.48145466, 0.4578275, 0.40821073], [0.26862954, 0.26130258, 0.27577711]
-# Large, and of a kind that a smaller one shows too.
+# Large, and of a kind that a smaller one shows too. Some of them are in `files/` as pictures of `families/` alone.
 LEFT_OUT = {
     "webp-animated.webp", "png-rgb-16.png", "large-downscale.jpg", "bmp-24.bmp", "tiff-lzw.tif", "png-rgba.png", "png-rgb.png",
     "webp-alpha.webp", "webp-lossless.webp", "png-gamma.png", "png-trns-rgb.png", "size-63x99.png", "size-65x64.png", "jpeg-444.jpg",

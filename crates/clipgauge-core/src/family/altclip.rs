@@ -6,14 +6,17 @@ use crate::backend::{Backend, LayerNorm, Rows};
 use crate::config::ConfigFile;
 use crate::encoder::EncodeError;
 use crate::error::LoadError;
+use crate::family::clip::ClipVision;
 use crate::family::config::{TowerDefaults, transformer};
+use crate::family::description::TextTower;
+use crate::family::design::{Design, TextTowerShape};
 use crate::family::parameters::Parameters;
 use crate::family::towers::bert::{Bert, BertShape};
 use crate::family::towers::vision::{Vision, VisionNames};
 use crate::family::towers::{Tower, TwoTowers, logit_scale};
 use crate::family::{ModelFamily, clip};
 use crate::model_files::ModelFiles;
-use crate::spec::{ImageSpec, ModelSpec, TextSpec};
+use crate::spec::{ImageSpec, TextSpec};
 use crate::tokenize::{TokenBatch, Tokenizer, context_length};
 use crate::weights::Weights;
 
@@ -23,50 +26,68 @@ const TEXT_DEFAULTS: TowerDefaults =
 /// CLIP's but for the name of the blocks.
 const VISION: VisionNames = VisionNames { blocks: "vision_model.encoder.layer", ..clip::VISION };
 
-/// Loads an AltCLIP.
-pub(super) fn load<B: Backend>(files: &ModelFiles, backend: B) -> Result<TwoTowers<B>, LoadError> {
+/// What a configuration of AltCLIP says.
+pub(super) fn read(files: &ModelFiles) -> Result<Design<ClipVision, Shape>, LoadError> {
     let config = ConfigFile::read(files, "config.json")?;
     let root = config.root();
     let embedding_width = root.count("projection_dim", 768)?;
     let vision = clip::vision_shape(&root, embedding_width)?;
     let section = root.section(&["text_config_dict", "text_config"])?;
-    let text = BertShape {
+    let roberta = BertShape {
         transformer: transformer(&section, &TEXT_DEFAULTS)?,
         vocabulary: section.count("vocab_size", 250_002)?,
         positions: section.count("max_position_embeddings", 514)?,
-        first_position: section.token("pad_token_id", 1)? as usize + 1,
+        first_position: (section.token("pad_token_id", 1)? as usize).saturating_add(1),
         token_types: section.count("type_vocab_size", 1)?,
     };
-    if text.first_position >= text.positions {
+    if roberta.first_position >= roberta.positions {
         return Err(section.wrong("pad_token_id", "leaves no position for a token"));
     }
-    let text_spec =
-        TextSpec { context_length: context_length(files, text.positions - text.first_position)?, pad_token: None };
-    let image_spec = ImageSpec::read(files)?;
-    image_spec.check_size(files, vision.image_size)?;
+    let text = TextSpec { context_length: context_length(files, roberta.context_length())?, pad_token: None };
+    let image = ImageSpec::read(files)?;
+    image.check_size(files, vision.0.image_size)?;
+    let widths = [roberta.transformer.width, section.count("project_dim", 768)?, embedding_width];
+    let language = Shape { roberta, widths };
+    Ok(Design { image, text, vision, language, embedding_width, defaulted: config.defaulted() })
+}
+
+/// Loads an AltCLIP.
+pub(super) fn load<B: Backend>(files: &ModelFiles, backend: B) -> Result<TwoTowers<B>, LoadError> {
+    let design = read(files)?;
     let weights = Weights::open(files)?;
     let parameters = Parameters { weights: &weights, backend: &backend };
-    let (width, transformed) = (text.transformer.width, section.count("project_dim", 768)?);
+    let Shape { roberta, widths } = design.language;
+    let [width, transformed, embedding_width] = widths;
     Ok(TwoTowers {
-        spec: ModelSpec {
-            family: Some(ModelFamily::AltClip),
-            image: image_spec,
-            tokenizer: Tokenizer::read(files, &text_spec)?,
-            text: text_spec,
-            embedding_width,
-            logit_scale: Some(logit_scale(&parameters, "logit_scale")?),
-            logit_bias: None,
-        },
-        image: Box::new(Vision::load(&parameters, &VISION, vision)?),
+        image: Box::new(Vision::load(&parameters, &VISION, design.vision.0)?),
         text: Box::new(Text {
-            roberta: Bert::load(&parameters, "text_model.roberta.", text)?,
-            norm: parameters.norm("text_model.pre_LN", width, text.transformer.epsilon)?,
+            roberta: Bert::load(&parameters, "text_model.roberta.", roberta)?,
+            norm: parameters.norm("text_model.pre_LN", width, roberta.transformer.epsilon)?,
             transformation: parameters.linear("text_model.transformation", transformed, width)?,
             projection: parameters.projection("text_projection", embedding_width, transformed)?,
-            widths: [width, transformed, embedding_width],
+            widths,
         }),
+        spec: {
+            let tokenizer = Tokenizer::read(files, &design.text)?;
+            design.spec(ModelFamily::AltClip, tokenizer, logit_scale(&parameters, "logit_scale")?, None)
+        },
         backend,
     })
+}
+
+/// The shape of the text tower.
+#[derive(Clone, Copy)]
+pub(super) struct Shape {
+    roberta: BertShape,
+    /// Of the tower, of the transformation and of the embedding.
+    widths: [usize; 3],
+}
+
+impl TextTowerShape for Shape {
+    fn tower(&self, tokens: usize) -> TextTower {
+        let [width, transformed, embedding_width] = self.widths;
+        self.roberta.tower(tokens, transformed * (width + embedding_width))
+    }
 }
 
 struct Text<B: Backend> {

@@ -9,13 +9,15 @@ use crate::config::{ConfigFile, Section};
 use crate::error::LoadError;
 use crate::family::ModelFamily;
 use crate::family::config::{TowerDefaults, picture_sizes, transformer};
+use crate::family::description::ImageTower;
+use crate::family::design::{Design, ImageShape};
 use crate::family::parameters::Parameters;
 use crate::family::towers::text::{ProjectionName, Reading, Text, TextNames, TextShape};
 use crate::family::towers::transformer::{BlockNames, InputNames};
 use crate::family::towers::vision::{HeadNames, Vision, VisionNames, VisionShape};
 use crate::family::towers::{TwoTowers, logit_scale};
 use crate::model_files::ModelFiles;
-use crate::spec::{ImageSpec, ModelSpec, TextSpec};
+use crate::spec::{ImageSpec, TextSpec};
 use crate::tokenize::{Tokenizer, context_length};
 use crate::weights::Weights;
 
@@ -60,52 +62,69 @@ const TEXT: TextNames = TextNames {
     projection: ProjectionName::Plain("text_projection"),
 };
 
-/// Loads a CLIP.
-pub(super) fn load<B: Backend>(files: &ModelFiles, backend: B) -> Result<TwoTowers<B>, LoadError> {
-    load_as(ModelFamily::Clip, files, backend, |end| match end {
+/// What a configuration of CLIP says.
+pub(super) fn read(files: &ModelFiles) -> Result<Design<ClipVision, TextShape>, LoadError> {
+    read_as(files, |end| match end {
         LEGACY_END_OF_TEXT => Reading::UpToHighestId,
         token => Reading::UpToToken(token),
     })
 }
 
-/// Loads a model of CLIP's architecture, which reads a text as `reading` says for its end token.
-pub(super) fn load_as<B: Backend>(
-    family: ModelFamily,
+/// What the configuration of a model of CLIP's architecture says, which reads a text as `reading` says for its end token.
+pub(super) fn read_as(
     files: &ModelFiles,
-    backend: B,
     reading: fn(u32) -> Reading,
-) -> Result<TwoTowers<B>, LoadError> {
+) -> Result<Design<ClipVision, TextShape>, LoadError> {
     let config = ConfigFile::read(files, "config.json")?;
     let root = config.root();
     let embedding_width = root.count("projection_dim", 512)?;
     let vision = vision_shape(&root, embedding_width)?;
     let text = text_section(&root)?;
-    let text = TextShape {
+    let language = TextShape {
         transformer: transformer(&text, &TEXT_DEFAULTS)?,
         vocabulary: text.count("vocab_size", 49_408)?,
         context_length: text.count("max_position_embeddings", 77)?,
         reading: reading(text.token("eos_token_id", 49_407)?),
         embedding_width,
     };
-    let text_spec = TextSpec { context_length: context_length(files, text.context_length)?, pad_token: None };
-    let image_spec = ImageSpec::read(files)?;
-    image_spec.check_size(files, vision.image_size)?;
+    let text = TextSpec { context_length: context_length(files, language.context_length)?, pad_token: None };
+    let image = ImageSpec::read(files)?;
+    image.check_size(files, vision.0.image_size)?;
+    Ok(Design { image, text, vision, language, embedding_width, defaulted: config.defaulted() })
+}
+
+/// Loads a CLIP.
+pub(super) fn load<B: Backend>(files: &ModelFiles, backend: B) -> Result<TwoTowers<B>, LoadError> {
+    load_as(ModelFamily::Clip, files, read(files)?, backend)
+}
+
+/// Loads a model of CLIP's architecture.
+pub(super) fn load_as<B: Backend>(
+    family: ModelFamily,
+    files: &ModelFiles,
+    design: Design<ClipVision, TextShape>,
+    backend: B,
+) -> Result<TwoTowers<B>, LoadError> {
     let weights = Weights::open(files)?;
     let parameters = Parameters { weights: &weights, backend: &backend };
     Ok(TwoTowers {
-        spec: ModelSpec {
-            family: Some(family),
-            image: image_spec,
-            tokenizer: Tokenizer::read(files, &text_spec)?,
-            text: text_spec,
-            embedding_width,
-            logit_scale: Some(logit_scale(&parameters, "logit_scale")?),
-            logit_bias: None,
+        image: Box::new(Vision::load(&parameters, &VISION, design.vision.0)?),
+        text: Box::new(Text::load(&parameters, "", &TEXT, design.language)?),
+        spec: {
+            let tokenizer = Tokenizer::read(files, &design.text)?;
+            design.spec(family, tokenizer, logit_scale(&parameters, "logit_scale")?, None)
         },
-        image: Box::new(Vision::load(&parameters, &VISION, vision)?),
-        text: Box::new(Text::load(&parameters, "", &TEXT, text)?),
         backend,
     })
+}
+
+/// The shape of an image tower with a class token.
+pub(super) struct ClipVision(pub(super) VisionShape);
+
+impl ImageShape for ClipVision {
+    fn tower(&self, _: &ImageSpec) -> ImageTower {
+        self.0.tower(true)
+    }
 }
 
 /// The text tower's part of a configuration. Old files have it twice; the reference takes the `_dict` where it is not
@@ -115,8 +134,9 @@ fn text_section<'a>(root: &Section<'a>) -> Result<Section<'a>, LoadError> {
 }
 
 /// The shape of an image tower of CLIP's architecture.
-pub(super) fn vision_shape(root: &Section<'_>, embedding_width: usize) -> Result<VisionShape, LoadError> {
+pub(super) fn vision_shape(root: &Section<'_>, embedding_width: usize) -> Result<ClipVision, LoadError> {
     let vision = root.section(&["vision_config_dict", "vision_config"])?;
     let (image_size, patch_size) = picture_sizes(&vision, 224, 32)?;
-    Ok(VisionShape { transformer: transformer(&vision, &VISION_DEFAULTS)?, image_size, patch_size, embedding_width })
+    let transformer = transformer(&vision, &VISION_DEFAULTS)?;
+    Ok(ClipVision(VisionShape { transformer, image_size, patch_size, embedding_width }))
 }

@@ -9,35 +9,51 @@ use crate::error::LoadError;
 use crate::family::ModelFamily;
 use crate::family::clip::BLOCK;
 use crate::family::config::transformer;
+use crate::family::description::{Blocks, ImageTower, flops};
+use crate::family::design::{Design, ImageShape};
 use crate::family::parameters::Parameters;
-use crate::family::siglip::{DEFAULTS, POOL, load_text, spec, vision_section};
+use crate::family::siglip::{DEFAULTS, POOL, TEXT, spec, text_shape, vision_section};
 use crate::family::towers::attention_pool::AttentionPool;
+use crate::family::towers::text::{Text, TextShape};
 use crate::family::towers::transformer::{Pooling, Transformer, TransformerShape};
 use crate::family::towers::{Tower, TwoTowers, add};
 use crate::model_files::ModelFiles;
 use crate::pixels::PixelBatch;
-use crate::spec::ImageSpec;
+use crate::spec::{ImageSpec, Resize};
 use crate::weights::Weights;
+
+/// What a configuration of a NaFlex model says.
+pub(super) fn read(files: &ModelFiles) -> Result<Design<Shape, TextShape>, LoadError> {
+    let config = ConfigFile::read(files, "config.json")?;
+    let root = config.root();
+    let section = vision_section(&root)?;
+    let transformer = transformer(&section, &DEFAULTS)?;
+    let positions = section.count("num_patches", 256)?;
+    let grid = positions.isqrt();
+    if grid * grid != positions {
+        return Err(section.wrong("num_patches", format!("is {positions}, not the square of a whole number")));
+    }
+    let patch_size = section.count("patch_size", 16)?;
+    let patch_width = section.count("num_channels", 3)? * patch_size.pow(2);
+    let (language, text) = text_shape(&root, transformer.width)?;
+    Ok(Design {
+        image: ImageSpec::read(files)?,
+        text,
+        vision: Shape { transformer, grid, patch_size, patch_width },
+        language,
+        embedding_width: transformer.width,
+        defaulted: config.defaulted(),
+    })
+}
 
 /// Loads a NaFlex model.
 pub(super) fn load<B: Backend>(files: &ModelFiles, backend: B) -> Result<TwoTowers<B>, LoadError> {
-    let config = ConfigFile::read(files, "config.json")?;
-    let root = config.root();
-    let vision = vision_section(&root)?;
-    let shape = transformer(&vision, &DEFAULTS)?;
-    let positions = vision.count("num_patches", 256)?;
-    let grid = positions.isqrt();
-    if grid * grid != positions {
-        return Err(vision.wrong("num_patches", format!("is {positions}, not the square of a whole number")));
-    }
-    let patch_width = vision.count("num_channels", 3)? * vision.count("patch_size", 16)?.pow(2);
-    let image_spec = ImageSpec::read(files)?;
+    let design = read(files)?;
     let weights = Weights::open(files)?;
     let parameters = Parameters { weights: &weights, backend: &backend };
-    let (text, text_spec) = load_text(&parameters, &root, shape.width)?;
-    let TransformerShape { width, epsilon, .. } = shape;
+    let Shape { transformer, grid, patch_width, .. } = design.vision;
+    let TransformerShape { width, epsilon, .. } = transformer;
     Ok(TwoTowers {
-        spec: spec(ModelFamily::SiglipNaflex, files, &parameters, image_spec, text_spec, width)?,
         image: Box::new(Vision {
             width,
             patch_width,
@@ -45,16 +61,46 @@ pub(super) fn load<B: Backend>(files: &ModelFiles, backend: B) -> Result<TwoTowe
             patch_embedding: parameters.linear("vision_model.embeddings.patch_embedding", width, patch_width)?,
             position_embedding: parameters.table(
                 "vision_model.embeddings.position_embedding.weight",
-                positions,
+                grid * grid,
                 width,
             )?,
-            transformer: Transformer::load(&parameters, "vision_model.encoder.layers", &BLOCK, shape)?,
+            transformer: Transformer::load(&parameters, "vision_model.encoder.layers", &BLOCK, transformer)?,
             norm: parameters.norm("vision_model.post_layernorm", width, epsilon)?,
-            pool: AttentionPool::load(&parameters, &POOL, shape)?,
+            pool: AttentionPool::load(&parameters, &POOL, transformer)?,
         }),
-        text: Box::new(text),
+        text: Box::new(Text::load(&parameters, "", &TEXT, design.language)?),
+        spec: spec(ModelFamily::SiglipNaflex, files, &parameters, design)?,
         backend,
     })
+}
+
+/// The shape of the image tower.
+pub(super) struct Shape {
+    transformer: TransformerShape,
+    /// Rows and columns of the learnt positions.
+    grid: usize,
+    /// Rows and columns of a patch, in pixels.
+    patch_size: usize,
+    /// Numbers of a patch.
+    patch_width: usize,
+}
+
+impl ImageShape for Shape {
+    fn tower(&self, spec: &ImageSpec) -> ImageTower {
+        let tokens = match spec.resize {
+            Resize::Patches { max_patches, .. } => max_patches as usize,
+            _ => self.grid * self.grid,
+        };
+        let TransformerShape { width, inner_width, .. } = self.transformer;
+        let per_token = self.patch_width * width + 2 * width * width;
+        ImageTower {
+            blocks: Blocks::of(self.transformer),
+            image_size: None,
+            patch_size: self.patch_size,
+            tokens,
+            flops: flops(self.transformer, tokens, per_token, width * width + 2 * width * inner_width),
+        }
+    }
 }
 
 struct Vision<B: Backend> {

@@ -6,19 +6,25 @@ use crate::backend::{Activation, Backend};
 use crate::config::{ConfigFile, Section};
 use crate::error::LoadError;
 use crate::family::ModelFamily;
+use crate::family::clip::ClipVision;
 use crate::family::config::picture_sizes;
+use crate::family::description::TextTower;
+use crate::family::design::{Design, TextTowerShape};
 use crate::family::parameters::Parameters;
 use crate::family::towers::text::{ProjectionName, Reading, Text, TextNames, TextShape};
 use crate::family::towers::transformer::{BlockNames, InputNames, TransformerShape};
 use crate::family::towers::vision::{HeadNames, Vision, VisionNames, VisionShape};
 use crate::family::towers::{TwoTowers, logit_scale};
 use crate::model_files::ModelFiles;
-use crate::spec::{ImageSpec, ModelSpec, TextSpec};
+use crate::spec::{ImageSpec, TextSpec};
 use crate::tokenize::Tokenizer;
 use crate::weights::Weights;
 
 /// The configuration, by which a folder is known to be OpenCLIP's.
 pub(super) const CONFIG: &str = "open_clip_config.json";
+
+/// The most numbers between the two linear layers of a block: far above any model, far below what could overflow.
+const MAX_INNER_WIDTH: usize = 1 << 22;
 
 /// Ids in CLIP's own vocabulary.
 const CLIP_VOCABULARY: usize = 49_408;
@@ -73,8 +79,8 @@ const UNSUPPORTED: &[&str] = &[
     "act_kwargs",
 ];
 
-/// Loads an OpenCLIP.
-pub(super) fn load<B: Backend>(files: &ModelFiles, backend: B) -> Result<TwoTowers<B>, LoadError> {
+/// What a configuration of OpenCLIP says.
+pub(super) fn read(files: &ModelFiles) -> Result<Design<ClipVision, Shape>, LoadError> {
     let config = ConfigFile::read(files, CONFIG)?;
     let root = config.root();
     let model = root.section(&["model_cfg"])?;
@@ -82,33 +88,40 @@ pub(super) fn load<B: Backend>(files: &ModelFiles, backend: B) -> Result<TwoTowe
     let activation = if model.flag("quick_gelu", false)? { Activation::QuickGelu } else { Activation::Gelu };
     let (vision, text) = (model.section(&["vision_cfg"])?, model.section(&["text_cfg"])?);
     let vision = vision_shape(&vision, activation, embedding_width)?;
-    let (text, projection) = text_shape(&text, activation, embedding_width)?;
+    let language = text_shape(&text, activation, embedding_width)?;
+    let text = TextSpec { context_length: language.text.context_length, pad_token: None };
+    let image = ImageSpec::from_open_clip(&root.section(&["preprocess_cfg"])?, vision.image_size)?;
+    image.check_size(files, vision.image_size)?;
+    let vision = ClipVision(vision);
+    Ok(Design { image, text, vision, language, embedding_width, defaulted: config.defaulted() })
+}
 
-    let text_spec = TextSpec { context_length: text.context_length, pad_token: None };
-    let image_spec = ImageSpec::from_open_clip(&root.section(&["preprocess_cfg"])?, vision.image_size)?;
-    image_spec.check_size(files, vision.image_size)?;
+/// Loads an OpenCLIP.
+pub(super) fn load<B: Backend>(files: &ModelFiles, backend: B) -> Result<TwoTowers<B>, LoadError> {
+    let design = read(files)?;
     let weights = Weights::open_clip(files)?;
     let parameters = Parameters { weights: &weights, backend: &backend };
     // open_clip's `CustomTextCLIP` keeps the text tower apart; older checkpoints of it may not have been converted.
     let prefix = if weights.contains("text.ln_final.weight") { "text." } else { "" };
+    let Shape { text, projection } = design.language;
+    let bias = if weights.contains("logit_bias") { Some(parameters.number("logit_bias")?) } else { None };
     Ok(TwoTowers {
-        spec: ModelSpec {
-            family: Some(ModelFamily::OpenClip),
-            image: image_spec,
-            tokenizer: tokenizer(files, &text_spec, text.vocabulary)?,
-            text: text_spec,
-            embedding_width,
-            logit_scale: Some(logit_scale(&parameters, "logit_scale")?),
-            logit_bias: if weights.contains("logit_bias") { Some(parameters.number("logit_bias")?) } else { None },
-        },
-        image: Box::new(Vision::load(&parameters, &VISION, vision)?),
+        image: Box::new(Vision::load(&parameters, &VISION, design.vision.0)?),
         text: Box::new(Text::load(&parameters, prefix, &TextNames { projection, ..TEXT }, text)?),
+        spec: {
+            let tokenizer = tokenizer(files, &design.text, text.vocabulary)?;
+            design.spec(ModelFamily::OpenClip, tokenizer, logit_scale(&parameters, "logit_scale")?, bias)
+        },
         backend,
     })
 }
 
 /// The folder's own tokenizer, or CLIP's, which is meant where there is none.
-fn tokenizer(files: &ModelFiles, spec: &TextSpec, vocabulary: usize) -> Result<Option<Tokenizer>, LoadError> {
+pub(super) fn tokenizer(
+    files: &ModelFiles,
+    spec: &TextSpec,
+    vocabulary: usize,
+) -> Result<Option<Tokenizer>, LoadError> {
     match Tokenizer::read(files, spec)? {
         None if vocabulary == CLIP_VOCABULARY => Tokenizer::clip(spec).map(Some),
         own => Ok(own),
@@ -133,11 +146,20 @@ fn vision_shape(
     Ok(VisionShape { transformer, image_size, patch_size, embedding_width })
 }
 
-fn text_shape(
-    text: &Section<'_>,
-    activation: Activation,
-    embedding_width: usize,
-) -> Result<(TextShape, ProjectionName), LoadError> {
+/// The shape of the text tower, and how its projection is stored.
+#[derive(Clone, Copy)]
+pub(super) struct Shape {
+    text: TextShape,
+    projection: ProjectionName,
+}
+
+impl TextTowerShape for Shape {
+    fn tower(&self, tokens: usize) -> TextTower {
+        self.text.tower(tokens)
+    }
+}
+
+fn text_shape(text: &Section<'_>, activation: Activation, embedding_width: usize) -> Result<Shape, LoadError> {
     refuse_unsupported(text)?;
     only(text, "proj_type", "linear")?;
     let reading = match text.text("pool_type")?.unwrap_or("argmax") {
@@ -158,7 +180,7 @@ fn text_shape(
         reading,
         embedding_width,
     };
-    Ok((shape, projection))
+    Ok(Shape { text: shape, projection })
 }
 
 fn transformer(
@@ -168,10 +190,15 @@ fn transformer(
     activation: Activation,
 ) -> Result<TransformerShape, LoadError> {
     let ratio = section.positive("mlp_ratio", 4.0)?;
+    // Rounded down, as `int(width * mlp_ratio)`.
+    let inner_width = (width as f64 * f64::from(ratio)) as usize;
+    if !(1..=MAX_INNER_WIDTH).contains(&inner_width) {
+        let problem = format!("is {ratio}, which makes {inner_width} of a width of {width}");
+        return Err(section.wrong("mlp_ratio", problem));
+    }
     Ok(TransformerShape {
         width,
-        // Rounded down, as `int(width * mlp_ratio)`.
-        inner_width: (width as f64 * f64::from(ratio)) as usize,
+        inner_width,
         layers: section.count("layers", 12)?,
         heads,
         activation,

@@ -9,6 +9,8 @@ use crate::error::LoadError;
 use crate::family::ModelFamily;
 use crate::family::clip::BLOCK;
 use crate::family::config::{TowerDefaults, picture_sizes, transformer};
+use crate::family::description::ImageTower;
+use crate::family::design::{Design, ImageShape};
 use crate::family::parameters::Parameters;
 use crate::family::towers::attention_pool::AttentionPoolNames;
 use crate::family::towers::text::{ProjectionName, Reading, Text, TextNames, TextShape};
@@ -50,7 +52,7 @@ const VISION: VisionNames = VisionNames {
     head: HeadNames::AttentionPool(POOL),
 };
 
-const TEXT: TextNames = TextNames {
+pub(super) const TEXT: TextNames = TextNames {
     token_embedding: "text_model.embeddings.token_embedding.weight",
     position_embedding: "text_model.embeddings.position_embedding.weight",
     blocks: "text_model.encoder.layers",
@@ -59,25 +61,38 @@ const TEXT: TextNames = TextNames {
     projection: ProjectionName::WithBias("text_model.head"),
 };
 
-/// Loads a SigLIP.
-pub(super) fn load<B: Backend>(files: &ModelFiles, backend: B) -> Result<TwoTowers<B>, LoadError> {
+/// What a configuration of SigLIP says.
+pub(super) fn read(files: &ModelFiles) -> Result<Design<VisionShape, TextShape>, LoadError> {
     let config = ConfigFile::read(files, "config.json")?;
     let root = config.root();
-    let vision = vision_section(&root)?;
-    let (image_size, patch_size) = picture_sizes(&vision, 224, 16)?;
-    let transformer = transformer(&vision, &DEFAULTS)?;
-    let shape = VisionShape { transformer, image_size, patch_size, embedding_width: transformer.width };
-    let image_spec = ImageSpec::read(files)?;
-    image_spec.check_size(files, image_size)?;
+    let section = vision_section(&root)?;
+    let (image_size, patch_size) = picture_sizes(&section, 224, 16)?;
+    let transformer = transformer(&section, &DEFAULTS)?;
+    let embedding_width = transformer.width;
+    let vision = VisionShape { transformer, image_size, patch_size, embedding_width };
+    let (language, text) = text_shape(&root, embedding_width)?;
+    let image = ImageSpec::read(files)?;
+    image.check_size(files, image_size)?;
+    Ok(Design { image, text, vision, language, embedding_width, defaulted: config.defaulted() })
+}
+
+/// Loads a SigLIP.
+pub(super) fn load<B: Backend>(files: &ModelFiles, backend: B) -> Result<TwoTowers<B>, LoadError> {
+    let design = read(files)?;
     let weights = Weights::open(files)?;
     let parameters = Parameters { weights: &weights, backend: &backend };
-    let (text, text_spec) = load_text(&parameters, &root, transformer.width)?;
     Ok(TwoTowers {
-        spec: spec(ModelFamily::Siglip, files, &parameters, image_spec, text_spec, transformer.width)?,
-        image: Box::new(Vision::load(&parameters, &VISION, shape)?),
-        text: Box::new(text),
+        image: Box::new(Vision::load(&parameters, &VISION, design.vision)?),
+        text: Box::new(Text::load(&parameters, "", &TEXT, design.language)?),
+        spec: spec(ModelFamily::Siglip, files, &parameters, design)?,
         backend,
     })
+}
+
+impl ImageShape for VisionShape {
+    fn tower(&self, _: &ImageSpec) -> ImageTower {
+        self.tower(false)
+    }
 }
 
 /// The image tower's part of a configuration, if it is one that is supported.
@@ -89,12 +104,8 @@ pub(super) fn vision_section<'a>(root: &Section<'a>) -> Result<Section<'a>, Load
     Ok(vision)
 }
 
-/// The text tower, whose embeddings have to be as wide as the image tower's.
-pub(super) fn load_text<B: Backend>(
-    parameters: &Parameters<'_, B>,
-    root: &Section<'_>,
-    embedding_width: usize,
-) -> Result<(Text<B>, TextSpec), LoadError> {
+/// The shape of the text tower, whose embeddings have to be as wide as the image tower's.
+pub(super) fn text_shape(root: &Section<'_>, embedding_width: usize) -> Result<(TextShape, TextSpec), LoadError> {
     let text = root.section(&["text_config"])?;
     let transformer = transformer(&text, &DEFAULTS)?;
     if text.count("projection_size", transformer.width)? != embedding_width {
@@ -108,25 +119,17 @@ pub(super) fn load_text<B: Backend>(
         embedding_width,
     };
     let spec = TextSpec { context_length: shape.context_length, pad_token: Some(text.token("pad_token_id", 1)?) };
-    Ok((Text::load(parameters, "", &TEXT, shape)?, spec))
+    Ok((shape, spec))
 }
 
 /// What the model's files say of it.
-pub(super) fn spec<B: Backend>(
+pub(super) fn spec<V, B: Backend>(
     family: ModelFamily,
     files: &ModelFiles,
     parameters: &Parameters<'_, B>,
-    image: ImageSpec,
-    text: TextSpec,
-    embedding_width: usize,
+    design: Design<V, TextShape>,
 ) -> Result<ModelSpec, LoadError> {
-    Ok(ModelSpec {
-        family: Some(family),
-        image,
-        tokenizer: Tokenizer::read(files, &text)?,
-        text,
-        embedding_width,
-        logit_scale: Some(logit_scale(parameters, "logit_scale")?),
-        logit_bias: Some(parameters.number("logit_bias")?),
-    })
+    let tokenizer = Tokenizer::read(files, &design.text)?;
+    let bias = parameters.number("logit_bias")?;
+    Ok(design.spec(family, tokenizer, logit_scale(parameters, "logit_scale")?, Some(bias)))
 }

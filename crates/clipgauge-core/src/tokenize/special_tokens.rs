@@ -90,10 +90,6 @@ impl SpecialTokens {
     /// Gives a `tokenizer.json` what its class does to special tokens within a text, where that is more than it says:
     /// afterwards it cannot be changed any more.
     pub(super) fn impose_on(&self, tokenizer: &mut Value) {
-        if self.take_spaces && tokenizer["pre_tokenizer"]["type"] == "Metaspace" {
-            // What follows a special token is no beginning of a text.
-            tokenizer["pre_tokenizer"]["prepend_scheme"] = "first".into();
-        }
         let added = tokenizer.get_mut("added_tokens").and_then(Value::as_array_mut);
         for token in added.into_iter().flatten().filter(|_| self.take_spaces) {
             let is_named = self.tokens.values().any(|named| token["content"] == *named.content());
@@ -104,8 +100,9 @@ impl SpecialTokens {
         }
     }
 
-    /// Whether a text that ends with the end token gets no second one.
-    pub(super) fn end_once(&self) -> bool {
+    /// Whether they are those of a `SiglipTokenizer`, to which a text goes on behind a special token in it, and to which
+    /// one that ends with the end token has ended.
+    pub(super) fn continue_texts(&self) -> bool {
         self.take_spaces
     }
 

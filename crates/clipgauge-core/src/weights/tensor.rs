@@ -88,6 +88,17 @@ fn gather(run: &[f32], shape: &[usize], strides: &[usize]) -> Vec<f32> {
 }
 
 impl NumberType {
+    /// The name of a floating-point number; `None` for what is no such number.
+    pub(super) fn float_name(&self) -> Option<&'static str> {
+        match self {
+            Self::F64 => Some("F64"),
+            Self::F32 => Some("F32"),
+            Self::F16 => Some("F16"),
+            Self::Bf16 => Some("BF16"),
+            Self::Other(_) => None,
+        }
+    }
+
     /// Bytes of one number.
     fn size(&self) -> usize {
         match self {

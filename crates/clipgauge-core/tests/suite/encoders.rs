@@ -22,9 +22,28 @@ struct Model {
     name: String,
     encoder: Box<dyn Encoder>,
     golden: Tensors,
+    /// The ids of its texts, without their padding where it does not count.
+    texts: Vec<Vec<u32>>,
 }
 
 impl Model {
+    fn read(folder: &Path, golden: &str, texts: fn(&Path, &Tensors, &dyn Encoder) -> Vec<Vec<u32>>) -> Self {
+        let encoder = family::load(&ModelFiles::Folder(folder.to_owned()));
+        let encoder = encoder.unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+        let golden = Tensors::read(&folder.join(golden));
+        Self {
+            name: folder.file_name().unwrap().to_string_lossy().into_owned(),
+            texts: texts(folder, &golden, &*encoder),
+            golden,
+            encoder,
+        }
+    }
+
+    /// Texts `indices`, as they are encoded.
+    fn texts(&self, indices: &[usize]) -> TokenBatch {
+        indices.iter().map(|&index| self.texts[index].as_slice()).collect()
+    }
+
     /// Whether padding behind the token that is read changes nothing: then it may stand in the input.
     fn is_causal(&self) -> bool {
         let family = self.encoder.spec().family.unwrap();
@@ -32,24 +51,14 @@ impl Model {
     }
 }
 
-/// The golden models.
-fn models() -> Vec<Model> {
-    let named = |folder: &Path| folder.file_name().unwrap().to_string_lossy().into_owned();
-    let folders = golden::entries("models");
-    let models: Vec<_> = folders
-        .iter()
-        .map(|folder| Model {
-            name: named(folder),
-            encoder: family::load(&ModelFiles::Folder(folder.clone()))
-                .unwrap_or_else(|error| panic!("{}: {error}", folder.display())),
-            golden: Tensors::read(&folder.join("golden.safetensors")),
-        })
-        .collect();
-    for family in ModelFamily::ALL {
-        let has = models.iter().any(|model| model.encoder.spec().family == Some(*family));
-        assert!(has, "no golden model of {}", family.name());
-    }
-    models
+/// The golden models with embeddings.
+fn models() -> impl Iterator<Item = Model> {
+    golden::entries("models").into_iter().map(|folder| Model::read(&folder, "golden.safetensors", golden_texts))
+}
+
+/// Those with scores of texts and pictures, which `families.rs` holds to the reference.
+fn families() -> impl Iterator<Item = Model> {
+    golden::entries("families").into_iter().map(|folder| Model::read(&folder, "expected.safetensors", captions))
 }
 
 /// Pictures `indices` of the golden batch.
@@ -69,23 +78,28 @@ fn pictures(golden: &Tensors, indices: &[usize]) -> PixelBatch {
     }
 }
 
-/// Texts `indices` of the golden batch, without their padding where it does not count.
-fn texts(golden: &Tensors, indices: &[usize]) -> TokenBatch {
+/// The texts of the golden batch, without their padding where it does not count.
+fn golden_texts(_: &Path, golden: &Tensors, _: &dyn Encoder) -> Vec<Vec<u32>> {
     if !golden.contains("attention_mask") {
-        return padded_texts(golden, indices);
+        return padded_texts(golden);
     }
-    let ids: Vec<Vec<u32>> = golden
+    golden
         .rows("input_ids")
         .zip(golden.rows("attention_mask"))
         .map(|(ids, mask)| ids.iter().zip(mask).filter(|(_, mask)| **mask > 0.0).map(|(id, _)| *id as u32).collect())
-        .collect();
-    indices.iter().map(|&index| ids[index].as_slice()).collect()
+        .collect()
 }
 
-/// Texts `indices` of the golden batch with their padding, as the reference takes them.
-fn padded_texts(golden: &Tensors, indices: &[usize]) -> TokenBatch {
-    let ids: Vec<Vec<u32>> = golden.rows("input_ids").map(|ids| ids.iter().map(|&id| id as u32).collect()).collect();
-    indices.iter().map(|&index| ids[index].as_slice()).collect()
+/// The texts of the golden batch with their padding, as the reference takes them.
+fn padded_texts(golden: &Tensors) -> Vec<Vec<u32>> {
+    golden.rows("input_ids").map(|ids| ids.iter().map(|&id| id as u32).collect()).collect()
+}
+
+/// The captions of a folder's table.
+fn captions(folder: &Path, _: &Tensors, encoder: &dyn Encoder) -> Vec<Vec<u32>> {
+    let tokenizer = encoder.spec().tokenizer.as_ref().expect("a tokenizer");
+    let mut table = csv::Reader::from_path(folder.join("pairs.csv")).unwrap();
+    table.records().map(|row| tokenizer.tokenize(&row.unwrap()[1]).unwrap().ids).collect()
 }
 
 fn wide(row: &[f32]) -> impl Iterator<Item = f64> {
@@ -96,14 +110,13 @@ fn wide(row: &[f32]) -> impl Iterator<Item = f64> {
 fn embeddings_and_similarities_equal_the_reference() {
     let mut failures = Vec::new();
     for model in models() {
-        let is_causal = model.is_causal();
-        let Model { name, encoder, golden } = model;
+        let Model { name, encoder, golden, .. } = &model;
         let all_images: Vec<usize> = (0..golden.shape("image_embeds")[0]).collect();
         let all_texts: Vec<usize> = (0..golden.shape("text_embeds")[0]).collect();
-        let images = encoder.encode_images(&pictures(&golden, &all_images)).unwrap();
-        let mut forms = vec![("packed", texts(&golden, &all_texts))];
-        if is_causal {
-            forms.push(("padded", padded_texts(&golden, &all_texts)));
+        let images = encoder.encode_images(&pictures(golden, &all_images)).unwrap();
+        let mut forms = vec![("packed", model.texts(&all_texts))];
+        if model.is_causal() {
+            forms.push(("padded", padded_texts(golden).iter().map(Vec::as_slice).collect()));
         }
         for (form, batch) in forms {
             let texts = encoder.encode_texts(&batch).unwrap();
@@ -138,20 +151,29 @@ fn embeddings_and_similarities_equal_the_reference() {
 }
 
 #[test]
+fn every_family_has_a_golden_model() {
+    let known: Vec<_> = models().chain(families()).map(|model| model.encoder.spec().family).collect();
+    for family in ModelFamily::ALL {
+        assert!(known.contains(&Some(*family)), "no golden model of {}", family.name());
+    }
+}
+
+#[test]
 fn a_vector_does_not_depend_on_its_batch() {
-    for Model { name, encoder, golden } in models() {
-        let (image_count, text_count) = (golden.shape("image_embeds")[0], golden.shape("text_embeds")[0]);
+    for model in models().chain(families()) {
+        let Model { name, encoder, golden, texts } = &model;
+        let (image_count, text_count) = (golden.shape("pixel_values")[0], texts.len());
         // Many more rows than any kernel's tile or block, in another order, with repetitions.
         let image_order: Vec<usize> = (0..33).map(|index| (index * 3 + 1) % image_count).collect();
         let text_order: Vec<usize> = (0..61).map(|index| (index * 5 + 2) % text_count).collect();
-        let images = encoder.encode_images(&pictures(&golden, &image_order)).unwrap();
-        let texts_together = encoder.encode_texts(&texts(&golden, &text_order)).unwrap();
+        let images = encoder.encode_images(&pictures(golden, &image_order)).unwrap();
+        let texts_together = encoder.encode_texts(&model.texts(&text_order)).unwrap();
         for (row, &index) in image_order.iter().enumerate() {
-            let alone = encoder.encode_images(&pictures(&golden, &[index])).unwrap();
+            let alone = encoder.encode_images(&pictures(golden, &[index])).unwrap();
             assert_eq!(alone.row(0), images.row(row), "{name}: picture {index} at row {row}");
         }
         for (row, &index) in text_order.iter().enumerate() {
-            let alone = encoder.encode_texts(&texts(&golden, &[index])).unwrap();
+            let alone = encoder.encode_texts(&model.texts(&[index])).unwrap();
             assert_eq!(alone.row(0), texts_together.row(row), "{name}: text {index} at row {row}");
         }
     }
@@ -159,7 +181,7 @@ fn a_vector_does_not_depend_on_its_batch() {
 
 #[test]
 fn what_does_not_fit_the_model_is_an_error() {
-    let Model { encoder, golden, .. } = models().into_iter().find(|model| model.name == "clip-f16").unwrap();
+    let Model { encoder, golden, .. } = models().find(|model| model.name == "clip-f16").unwrap();
     let vocabulary = 1000;
     let long = vec![1; encoder.spec().text.context_length + 1];
     let cases: [(&str, &[u32], &str); 3] = [

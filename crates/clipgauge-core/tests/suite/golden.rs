@@ -6,19 +6,13 @@ use clipgauge_core::model_files::ModelFiles;
 
 /// Folders or files `<golden>/<below>/*`, sorted: those in the repository, and those of the full set where it is there.
 pub(crate) fn entries(below: &str) -> Vec<PathBuf> {
-    let found = entries_if_there(below);
-    assert!(!found.is_empty(), "no golden data in {below}");
-    found
-}
-
-/// The same where the repository itself has none.
-pub(crate) fn entries_if_there(below: &str) -> Vec<PathBuf> {
     let mut found: Vec<PathBuf> = roots()
         .iter()
         .filter_map(|root| std::fs::read_dir(root.join(below)).ok())
         .flatten()
         .map(|entry| entry.expect("a readable folder").path())
         .collect();
+    assert!(!found.is_empty(), "no golden data in {below}");
     found.sort();
     found
 }

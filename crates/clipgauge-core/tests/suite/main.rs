@@ -1,6 +1,7 @@
 //! The tests of clipgauge-core from outside, one binary.
 
 mod backends;
+mod descriptions;
 mod encoders;
 mod families;
 mod golden;

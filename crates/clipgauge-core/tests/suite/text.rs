@@ -150,7 +150,7 @@ fn other_kinds_give_the_reference_ids() {
         text: String,
         ids: Vec<u32>,
     }
-    for folder in golden::entries_if_there("tokenizer/small") {
+    for folder in golden::entries("tokenizer/small") {
         if !folder.join("tokenizer.json").exists() {
             continue;
         }

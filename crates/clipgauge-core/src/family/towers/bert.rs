@@ -4,6 +4,7 @@
 use crate::backend::{Attention, Backend, Columns, LayerNorm, Rows, spans};
 use crate::encoder::EncodeError;
 use crate::error::LoadError;
+use crate::family::description::{Blocks, TextTower, flops};
 use crate::family::parameters::Parameters;
 use crate::family::towers::transformer::{InputNames, TransformerShape, input};
 use crate::family::towers::{add, checked};
@@ -21,6 +22,25 @@ pub(crate) struct BertShape {
     pub(crate) first_position: usize,
     /// Kinds of tokens that have an embedding. Captions are of the first.
     pub(crate) token_types: usize,
+}
+
+impl BertShape {
+    /// Positions that a token can have.
+    pub(crate) fn context_length(&self) -> usize {
+        self.positions - self.first_position
+    }
+
+    /// The tower with linear layers of so many weights behind it, for a person.
+    pub(crate) fn tower(&self, tokens: usize, projections: usize) -> TextTower {
+        TextTower {
+            blocks: Blocks::of(self.transformer),
+            vocabulary: self.vocabulary,
+            positions: self.context_length(),
+            reads: "at the first token".to_owned(),
+            tokens,
+            flops: flops(self.transformer, tokens, 0, projections),
+        }
+    }
 }
 
 const INPUT: InputNames =
@@ -80,11 +100,11 @@ impl<B: Backend> Bert<B> {
 
     /// `[items, width]`
     pub(crate) fn forward(&self, backend: &B, batch: &TokenBatch) -> Result<Rows, EncodeError> {
-        let BertShape { vocabulary, positions, first_position, .. } = self.shape;
+        let BertShape { vocabulary, first_position, .. } = self.shape;
         let TransformerShape { width, heads, activation, .. } = self.shape.transformer;
         let mut embedded = Rows::new(width);
         for span in spans(batch.ends()) {
-            let ids = checked(&batch.ids()[span], vocabulary, positions - first_position)?;
+            let ids = checked(&batch.ids()[span], vocabulary, self.shape.context_length())?;
             for (position, &id) in (first_position..).zip(ids) {
                 embedded.push(self.token_embedding.row(id as usize));
                 let last = embedded.len() - 1;

@@ -3,6 +3,8 @@
 use crate::backend::{Backend, LayerNorm, Rows, spans};
 use crate::encoder::EncodeError;
 use crate::error::LoadError;
+use crate::family::description::{Blocks, HIGHEST_ID, TextTower, flops};
+use crate::family::design::TextTowerShape;
 use crate::family::parameters::Parameters;
 use crate::family::towers::transformer::{BlockNames, Pooling, Transformer, TransformerShape};
 use crate::family::towers::{Tower, add, checked};
@@ -19,6 +21,23 @@ pub(crate) struct TextShape {
     pub(crate) reading: Reading,
     /// Numbers in an embedding.
     pub(crate) embedding_width: usize,
+}
+
+impl TextTowerShape for TextShape {
+    fn tower(&self, tokens: usize) -> TextTower {
+        TextTower {
+            blocks: Blocks::of(self.transformer),
+            vocabulary: self.vocabulary,
+            positions: self.context_length,
+            reads: match self.reading {
+                Reading::UpToToken(id) => format!("at the first token {id}"),
+                Reading::UpToHighestId => HIGHEST_ID.to_owned(),
+                Reading::AtLast => "at the last position, padding included".to_owned(),
+            },
+            tokens,
+            flops: flops(self.transformer, tokens, 0, self.transformer.width * self.embedding_width),
+        }
+    }
 }
 
 /// How a text is read, and where.

@@ -4,6 +4,7 @@
 use crate::backend::{Backend, LayerNorm, Rows};
 use crate::encoder::EncodeError;
 use crate::error::LoadError;
+use crate::family::description::{Blocks, ImageTower, flops};
 use crate::family::parameters::Parameters;
 use crate::family::towers::attention_pool::{AttentionPool, AttentionPoolNames};
 use crate::family::towers::patches::patches;
@@ -28,6 +29,23 @@ impl VisionShape {
     /// Whole patches in a picture.
     fn patches(&self) -> usize {
         (self.image_size / self.patch_size).pow(2)
+    }
+
+    /// The tower, for a person; one with a class token or with a pool.
+    pub(crate) fn tower(&self, has_class_token: bool) -> ImageTower {
+        let TransformerShape { width, inner_width, .. } = self.transformer;
+        let patch = 3 * self.patch_size.pow(2) * width;
+        let tokens = self.patches() + usize::from(has_class_token);
+        // The pool: keys and values of all tokens, then one token out of it and through a feed-forward.
+        let pool = (2 * width * width, width * width + 2 * width * inner_width);
+        let (per_token, once) = if has_class_token { (0, width * self.embedding_width) } else { pool };
+        ImageTower {
+            blocks: Blocks::of(self.transformer),
+            image_size: Some(self.image_size),
+            patch_size: self.patch_size,
+            tokens,
+            flops: flops(self.transformer, tokens, per_token + patch, once),
+        }
     }
 }
 

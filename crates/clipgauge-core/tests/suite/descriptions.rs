@@ -1,0 +1,101 @@
+//! Models are described without being loaded, and as they are.
+
+use std::fs;
+use std::path::Path;
+
+use clipgauge_core::family::{self, Description};
+use clipgauge_core::model_files::ModelFiles;
+use tempfile::TempDir;
+
+use crate::golden;
+
+fn describe(folder: &Path) -> Description {
+    family::describe(&ModelFiles::Folder(folder.to_owned()))
+        .unwrap_or_else(|error| panic!("{}: {error}", folder.display()))
+}
+
+/// The files of a folder but its weights.
+fn without_weights(folder: &Path) -> TempDir {
+    let copy = TempDir::new().unwrap();
+    for entry in fs::read_dir(folder).unwrap().flatten() {
+        let name = entry.file_name().into_string().unwrap();
+        let is_weights = name.ends_with(".safetensors") || name.ends_with(".bin") || name.ends_with(".index.json");
+        if !is_weights && entry.path().is_file() {
+            fs::copy(entry.path(), copy.path().join(name)).unwrap();
+        }
+    }
+    copy
+}
+
+#[test]
+fn a_description_is_that_of_the_loaded_model() {
+    for folder in golden::entries("models").into_iter().chain(golden::entries("families")) {
+        let name = folder.display();
+        let described = describe(&folder);
+        let encoder = family::load(&ModelFiles::Folder(folder.clone())).unwrap();
+        let spec = encoder.spec();
+        assert_eq!(described.family, spec.family.unwrap().name(), "{name}");
+        assert_eq!(described.embedding_width, spec.embedding_width, "{name}");
+        assert_eq!((&described.image, &described.text), (&spec.image, &spec.text), "{name}");
+        assert_eq!((described.logit_scale, described.logit_bias), (spec.logit_scale, spec.logit_bias), "{name}");
+        assert_eq!(described.has_tokenizer, spec.tokenizer.is_some(), "{name}");
+        let weights = described.weights.as_ref().unwrap_or_else(|| panic!("{name}: no weights"));
+        assert!(weights.parameters > 10_000 && weights.bytes >= weights.parameters * 2, "{name}: {weights:?}");
+
+        let without = describe(without_weights(&folder).path());
+        let mut expected = described;
+        (expected.weights, expected.logit_scale, expected.logit_bias) = (None, None, None);
+        assert_eq!(without, expected, "{name}");
+    }
+}
+
+/// The sizes of `openai/clip-vit-base-patch32`: its operations are those of open_clip's `docs/model_profile.csv`.
+#[test]
+fn operations_are_counted_as_others_count_them() {
+    let folder = TempDir::new().unwrap();
+    fs::write(folder.path().join("config.json"), r#"{"model_type": "clip"}"#).unwrap();
+    let preprocessor = golden::file("models/clip-f16/preprocessor_config.json");
+    let preprocessor = fs::read_to_string(preprocessor).unwrap();
+    let mut preprocessor: serde_json::Value = serde_json::from_str(&preprocessor).unwrap();
+    preprocessor["crop_size"] = serde_json::json!({"height": 224, "width": 224});
+    preprocessor["size"] = serde_json::json!({"shortest_edge": 224});
+    fs::write(folder.path().join("preprocessor_config.json"), preprocessor.to_string()).unwrap();
+    let described = describe(folder.path());
+    assert_eq!((described.image_tower.tokens, described.text_tower.tokens), (50, 77));
+    let giga = |flops: u64| (flops as f64 / 1e7).round() / 100.0;
+    assert_eq!((giga(described.image_tower.flops), giga(described.text_tower.flops)), (8.82, 5.96));
+    let remarks = described.remarks();
+    assert!(remarks.iter().any(|remark| remark.contains("no tokenizer")), "{remarks:?}");
+    assert!(remarks.iter().any(|remark| remark.contains("vision_config.hidden_size")), "{remarks:?}");
+}
+
+#[test]
+fn what_is_stored_is_told() {
+    for (model, number_type, remark) in [
+        ("clip-f16", "F16", None),
+        ("clip-bf16", "BF16", None),
+        ("clip-legacy-eos", "F32", Some("`eos_token_id` is 2")),
+        ("clip-pytorch-bin", "F32", None),
+        ("clip-sharded", "F32", None),
+    ] {
+        let described = describe(&golden::file("models").join(model));
+        let weights = described.weights.as_ref().expect("weights");
+        assert_eq!(weights.number_types[0].name, number_type, "{model}");
+        let remarks = described.remarks().join("; ");
+        assert_eq!(remarks.contains("`eos_token_id`"), remark.is_some(), "{model}: {remarks}");
+    }
+}
+
+/// A folder may be both, or look like both.
+#[test]
+fn a_folder_of_open_clip_is_known() {
+    let folder = without_weights(&golden::file("models/openclip-custom-text"));
+    let timm = r#"{"architecture": "vit_base_patch32_clip_224"}"#;
+    fs::write(folder.path().join("config.json"), timm).unwrap();
+    assert_eq!(describe(folder.path()).family, "OpenCLIP");
+
+    let weights = golden::file("models/openclip-custom-text/open_clip_model.safetensors");
+    fs::copy(weights, folder.path().join("open_clip_model.safetensors")).unwrap();
+    fs::copy(golden::file("models/clip-f16/config.json"), folder.path().join("config.json")).unwrap();
+    assert_eq!(describe(folder.path()).family, "OpenCLIP");
+}
