@@ -40,6 +40,7 @@ pub(crate) fn compare_options(args: &CompareArgs) -> CompareOptions {
     CompareOptions {
         models: args.model.models.clone(),
         metrics: args.model.metrics.clone(),
+        canonicalize_captions: args.model.canonicalize_captions,
         fetch: fetch_options(&args.fetch),
         decode: decode_options(&args.pictures),
     }

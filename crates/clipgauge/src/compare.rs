@@ -5,6 +5,7 @@
 
 mod error;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::path::Path;
 
@@ -15,7 +16,7 @@ use clipgauge_core::family;
 use clipgauge_core::metric::Metric;
 use clipgauge_core::pixels::Pixels;
 use clipgauge_core::preprocess::preprocess;
-use clipgauge_core::tokenize::TokenBatch;
+use clipgauge_core::tokenize::{TokenBatch, canonicalize};
 use serde::Serialize;
 
 use crate::address::Address;
@@ -67,6 +68,8 @@ pub struct CompareOptions {
     pub models: Vec<String>,
     /// The metrics. Each is taken with each model.
     pub metrics: Vec<Metric>,
+    /// Whether texts are put in lower case and lose their punctuation first.
+    pub canonicalize_captions: bool,
     /// Limits of fetching.
     pub fetch: FetchOptions,
     /// Limits of decoding.
@@ -78,6 +81,7 @@ impl Default for CompareOptions {
         Self {
             models: vec![DEFAULT_MODEL.to_owned()],
             metrics: vec![Metric::default()],
+            canonicalize_captions: false,
             fetch: FetchOptions::default(),
             decode: DecodeOptions::default(),
         }
@@ -163,7 +167,7 @@ pub fn compare(
 /// An item at hand.
 enum Content<'a> {
     Image(Pixels),
-    Text(&'a str),
+    Text(Cow<'a, str>),
 }
 
 /// An item as a model sees it.
@@ -217,7 +221,10 @@ fn fetch<'a>(
 
 async fn content<'a>(item: &'a Item, sources: &Sources, options: &CompareOptions) -> Result<Content<'a>, RowError> {
     match item {
-        Item::Text(text) => Ok(Content::Text(text)),
+        Item::Text(text) => Ok(Content::Text(match options.canonicalize_captions {
+            true => Cow::Owned(canonicalize(text)),
+            false => Cow::Borrowed(text),
+        })),
         Item::Image(image) => {
             let bytes = sources.fetch(&address(image)?).await?.release();
             Ok(Content::Image(decode_guarded(&bytes, &options.decode)?))

@@ -56,6 +56,10 @@ pub(crate) struct CompareModelArgs {
         value_parser = value::member(Metric::ALL, Metric::name, metric_help),
     )]
     pub(crate) metrics: Vec<Metric>,
+
+    /// Put texts in lower case and drop their punctuation first, as SigLIP 2 was trained
+    #[arg(long)]
+    pub(crate) canonicalize_captions: bool,
 }
 
 const EXAMPLES: &str = "\
