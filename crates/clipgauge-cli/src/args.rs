@@ -2,6 +2,7 @@
 //! they name.
 
 mod compare;
+mod embed;
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -15,6 +16,7 @@ use clipgauge::options::{DEFAULT_BATCH_SIZE, DEFAULT_MODEL, Precision, TableForm
 use crate::value;
 
 pub(crate) use compare::CompareArgs;
+pub(crate) use embed::{EmbedArgs, EmbedFormat};
 
 /// How well does each image match its caption?
 ///
@@ -33,6 +35,7 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     Score(Box<ScoreArgs>),
     Compare(Box<CompareArgs>),
+    Embed(Box<EmbedArgs>),
     Completions(CompletionsArgs),
     Man(ManArgs),
 }
@@ -93,13 +96,8 @@ pub(crate) struct OutputArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Columns")]
 pub(crate) struct ColumnArgs {
-    /// The column with the image: a path, a URL or a data: URI
-    #[arg(long, value_name = "NAME", default_value = "url")]
-    pub(crate) image_column: String,
-
-    /// The column with the caption
-    #[arg(long, value_name = "NAME", default_value = "caption")]
-    pub(crate) caption_column: String,
+    #[command(flatten)]
+    pub(crate) read: ReadColumnArgs,
 
     /// The column that is added
     #[arg(long, value_name = "NAME", default_value = "similarity")]
@@ -112,6 +110,18 @@ pub(crate) struct ColumnArgs {
     /// Replace columns of these names that are there already
     #[arg(long)]
     pub(crate) overwrite: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Columns")]
+pub(crate) struct ReadColumnArgs {
+    /// The column with the image: a path, a URL or a data: URI
+    #[arg(long, value_name = "NAME", default_value = "url")]
+    pub(crate) image_column: String,
+
+    /// The column with the caption
+    #[arg(long, value_name = "NAME", default_value = "caption")]
+    pub(crate) caption_column: String,
 }
 
 #[derive(Debug, Args)]
@@ -136,6 +146,13 @@ pub(crate) struct ModelArgs {
     )]
     pub(crate) metrics: Vec<Metric>,
 
+    #[command(flatten)]
+    pub(crate) work: WorkArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Model")]
+pub(crate) struct WorkArgs {
     /// Put captions in lower case and drop their punctuation first
     ///
     /// SigLIP 2 was trained so, and open_clip does it; the tokenizers of SigLIP 2 on the Hugging Face hub do not, and

@@ -7,6 +7,9 @@ pub mod atomic;
 pub mod cancel;
 mod client;
 pub mod compare;
+#[cfg(feature = "parquet")]
+pub mod embed;
+mod encoding;
 pub mod errors_file;
 pub mod hub;
 pub mod options;

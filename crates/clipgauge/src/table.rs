@@ -38,6 +38,14 @@ impl Record {
         }
     }
 
+    /// What its cells say, one for each column of the header; `None` for a null or a field that is not there. What is not
+    /// UTF-8 becomes U+FFFD.
+    pub fn texts(&self) -> Vec<Option<String>> {
+        match self {
+            Self::Delimited(record) => record.texts(),
+        }
+    }
+
     /// Whether the record has another number of fields than the header.
     pub fn is_ragged(&self) -> bool {
         match self {
@@ -127,6 +135,13 @@ impl Layout {
     pub fn added(&self) -> impl Iterator<Item = &str> {
         match self {
             Self::Delimited(layout) => layout.added(),
+        }
+    }
+
+    /// The names of the columns of the table that was read.
+    pub fn names(&self) -> Vec<String> {
+        match self {
+            Self::Delimited(layout) => layout.names(),
         }
     }
 

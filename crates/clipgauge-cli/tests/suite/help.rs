@@ -11,6 +11,7 @@ fn help_reads_well() {
         ("help-score", "score --help"),
         ("help-score-short", "score -h"),
         ("help-compare", "compare --help"),
+        ("help-embed", "embed --help"),
         ("help-completions", "completions --help"),
         ("help-man", "man --help"),
     ] {

@@ -3,6 +3,7 @@
 mod bench;
 mod comparing;
 mod documents;
+mod embedding;
 mod help;
 #[cfg(unix)]
 mod interrupts;

@@ -65,13 +65,12 @@ pub struct VectorFolder {
 }
 
 impl VectorFolder {
-    /// Begins the folder that is to stand at `target`.
+    /// Begins to fill a folder.
     ///
     /// # Errors
     ///
-    /// It cannot be written there, or something stands there.
-    pub fn create(target: &Path, options: FolderOptions) -> Result<Self, AtomicError> {
-        let folder = AtomicFolder::create(target)?;
+    /// It cannot be written to.
+    pub fn new(folder: AtomicFolder, options: FolderOptions) -> Result<Self, AtomicError> {
         // Those two stand for the table's own image and caption; others of their names would be there twice.
         let others = (0..options.columns.len())
             .filter(|&column| !["image_path", "caption"].contains(&options.columns[column].as_str()))
@@ -82,7 +81,7 @@ impl VectorFolder {
             }
             Part::begin(folder.path(), 0, &options, &others)
         };
-        let part = begin().map_err(|source| AtomicError::Create { path: target.to_owned(), source })?;
+        let part = begin().map_err(|source| AtomicError::Create { path: folder.target().to_owned(), source })?;
         Ok(Self { folder, options, others, part, parts: 1 })
     }
 
@@ -192,7 +191,8 @@ mod tests {
 
     fn written(bench: &Path, rows: usize, part_rows: u64) -> PathBuf {
         let target = bench.join("out");
-        let mut folder = VectorFolder::create(&target, options(part_rows)).expect("creatable");
+        let mut folder =
+            VectorFolder::new(AtomicFolder::create(&target).expect("creatable"), options(part_rows)).expect("writable");
         for row in 0..rows {
             let cells = [format!("{row}.png"), format!("text {row}"), "other".to_owned(), row.to_string()];
             let vectors = PairVectors { image: vec![0.0, row as f32 + 1.0], text: vec![3.0, -4.0] };

@@ -60,7 +60,7 @@ pub enum Value<'a> {
 
 /// A file under way.
 pub struct ParquetFile<W: Write + Send> {
-    writer: ArrowWriter<Lent<W>>,
+    writer: Box<ArrowWriter<Lent<W>>>,
     schema: SchemaRef,
     gathered: Vec<Gathered>,
     rows: usize,
@@ -96,7 +96,7 @@ impl<W: Write + Send> ParquetFile<W> {
         let writer =
             ArrowWriter::try_new(Lent(Some(out)), Arc::clone(&schema), Some(properties)).map_err(of_parquet)?;
         let gathered = columns.iter().map(Gathered::of).collect();
-        Ok(Self { writer, schema, gathered, rows: 0, bytes: 0 })
+        Ok(Self { writer: Box::new(writer), schema, gathered, rows: 0, bytes: 0 })
     }
 
     /// Writes a row, a value for each column.
