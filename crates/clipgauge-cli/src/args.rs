@@ -3,6 +3,7 @@
 
 mod compare;
 mod embed;
+mod models;
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -17,6 +18,7 @@ use crate::value;
 
 pub(crate) use compare::CompareArgs;
 pub(crate) use embed::{EmbedArgs, EmbedFormat};
+pub(crate) use models::{ModelsArgs, ModelsCommand};
 
 /// How well does each image match its caption?
 ///
@@ -36,6 +38,7 @@ pub(crate) enum Command {
     Score(Box<ScoreArgs>),
     Compare(Box<CompareArgs>),
     Embed(Box<EmbedArgs>),
+    Models(ModelsArgs),
     Completions(CompletionsArgs),
     Man(ManArgs),
 }
@@ -129,6 +132,9 @@ pub(crate) struct ReadColumnArgs {
 pub(crate) struct ModelArgs {
     /// The model: `pictoclip` (bundled), a folder, or an id of the Hugging Face hub
     ///
+    /// `clipgauge models list` shows some. Names that other tools have are known, too: `ViT-B/32`,
+    /// `open_clip:ViT-B-32/laion2b_s34b_b79k`, `hf-hub:ORG/NAME`, `hf_clip:ORG/NAME`.
+    ///
     /// A hub id may have a revision (ORG/NAME@REVISION); its files are kept in the Hugging Face cache and used from
     /// there. No other model ever takes the place of one that cannot be had. May be repeated: pictures are fetched and
     /// decoded once, and each model has a column of its own, `similarity:MODEL`.
@@ -181,7 +187,8 @@ fn metric_help(metric: Metric) -> Option<String> {
     let range = metric.range();
     let bound = |bound: f32| bound.to_string().replace("inf", "∞");
     let (lowest, highest) = (bound(*range.start()), bound(*range.end()));
-    Some(format!("{}, from {lowest} to {highest}; {}", metric.formula(), metric.description()))
+    let better = if metric.higher_is_better() { "" } else { ", lower is better" };
+    Some(format!("{}, from {lowest} to {highest}{better}; {}", metric.formula(), metric.description()))
 }
 
 #[derive(Debug, Args)]

@@ -50,23 +50,23 @@ impl Screen {
     pub(crate) fn new(when: ProgressWhen, is_quiet: bool, output: &Output) -> Self {
         let is_terminal = io::stderr().is_terminal();
         let meets_rows = *output == Output::Stdout && is_terminal && io::stdout().is_terminal();
-        if meets_rows {
-            return Self { shows: Arc::new(Shows::Nothing { is_quiet }) };
-        }
-        let screen = Self::without_rows(when, is_quiet);
-        if let Shows::Bars(bars) = &*screen.shows {
-            bars.rows.enable_steady_tick(TICK);
-        }
-        screen
+        let shows = match when {
+            _ if is_quiet || meets_rows => Shows::Nothing { is_quiet },
+            ProgressWhen::Never => Shows::Nothing { is_quiet },
+            ProgressWhen::Auto | ProgressWhen::Always if is_terminal => Shows::Bars(Bars::new()),
+            ProgressWhen::Auto => Shows::Lines(Lines::new(EVERY)),
+            ProgressWhen::Always => Shows::Lines(Lines::new(ALWAYS_EVERY)),
+        };
+        Self { shows: Arc::new(shows) }
     }
 
-    /// What is shown of a run that has no rows: its downloads.
-    pub(crate) fn without_rows(when: ProgressWhen, is_quiet: bool) -> Self {
+    /// Downloads alone, for a command without rows.
+    pub(crate) fn of_downloads(when: ProgressWhen, is_quiet: bool) -> Self {
         let is_terminal = io::stderr().is_terminal();
         let shows = match when {
             _ if is_quiet => Shows::Nothing { is_quiet },
             ProgressWhen::Never => Shows::Nothing { is_quiet },
-            ProgressWhen::Auto | ProgressWhen::Always if is_terminal => Shows::Bars(Bars::new()),
+            ProgressWhen::Auto | ProgressWhen::Always if is_terminal => Shows::Bars(Bars::of_downloads()),
             ProgressWhen::Auto => Shows::Lines(Lines::new(EVERY)),
             ProgressWhen::Always => Shows::Lines(Lines::new(ALWAYS_EVERY)),
         };
@@ -160,7 +160,14 @@ impl Bars {
         let all = MultiProgress::with_draw_target(ProgressDrawTarget::stderr());
         let rows = all.add(ProgressBar::no_length());
         rows.set_style(style(WITHOUT_END));
+        rows.enable_steady_tick(TICK);
         Self { all, rows, failed: AtomicU64::new(0), downloads: Mutex::default() }
+    }
+
+    /// The same without the bar of the rows.
+    fn of_downloads() -> Self {
+        let all = MultiProgress::with_draw_target(ProgressDrawTarget::stderr());
+        Self { all, rows: ProgressBar::hidden(), failed: AtomicU64::new(0), downloads: Mutex::default() }
     }
 
     fn expect(&self, rows: u64) {
@@ -173,7 +180,8 @@ impl Bars {
     fn download(&self, file: &str, done: u64, total: Option<u64>) {
         let mut downloads = self.downloads.lock().unwrap_or_else(PoisonError::into_inner);
         let bar = downloads.entry(file.to_owned()).or_insert_with(|| {
-            let bar = self.all.insert_before(&self.rows, ProgressBar::no_length());
+            // Above that of the rows, where there is one.
+            let bar = self.all.insert(0, ProgressBar::no_length());
             bar.set_style(style(DOWNLOAD));
             bar.set_message(file.to_owned());
             bar

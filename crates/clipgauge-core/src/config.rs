@@ -65,7 +65,9 @@ impl<'a> Section<'a> {
                 Some(_) => return Err(self.wrong(name, "is not an object")),
             }
         }
-        Ok(Section { config: self.config, path: self.full_name(names[0]), fields: None })
+        // The last is the usual one: those before it are of old files.
+        let usual = names.last().copied().unwrap_or_default();
+        Ok(Section { config: self.config, path: self.full_name(usual), fields: None })
     }
 
     /// A whole number from 1.

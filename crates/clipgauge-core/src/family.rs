@@ -100,7 +100,7 @@ impl ModelFamily {
 /// # Errors
 /// What is there is no model of a known family, or is incomplete or damaged: the error names the file and the field.
 pub fn load(files: &ModelFiles) -> Result<Box<dyn Encoder>, LoadError> {
-    family(files)?.load(files)
+    of(files)?.load(files)
 }
 
 /// Says what a model is without loading it: of its weights, headers are read, and these may be missing.
@@ -108,7 +108,7 @@ pub fn load(files: &ModelFiles) -> Result<Box<dyn Encoder>, LoadError> {
 /// # Errors
 /// As [`load`], as far as that can be told without the weights' numbers.
 pub fn describe(files: &ModelFiles) -> Result<Description, LoadError> {
-    let family = family(files)?;
+    let family = of(files)?;
     let description = family.describe(files)?;
     match family.weights(files) {
         Ok(weights) => description.with_weights(&weights),
@@ -117,7 +117,11 @@ pub fn describe(files: &ModelFiles) -> Result<Description, LoadError> {
     }
 }
 
-fn family(files: &ModelFiles) -> Result<ModelFamily, LoadError> {
+/// Which family a model is of.
+///
+/// # Errors
+/// What is there is no model of a known family.
+pub fn of(files: &ModelFiles) -> Result<ModelFamily, LoadError> {
     let is_open_clip = files.contains(openclip::CONFIG);
     if is_open_clip && (!files.contains("config.json") || Weights::is_open_clip_only(files)) {
         return Ok(ModelFamily::OpenClip);

@@ -118,14 +118,14 @@ impl ImageSpec {
 
     /// Checks that the pictures that come out are those that the image tower takes, `side` pixels square: better now
     /// than with the first row.
-    pub(crate) fn check_size(&self, files: &ModelFiles, side: usize) -> Result<(), LoadError> {
+    pub(crate) fn check_size(&self, files: &ModelFiles, config: &str, side: usize) -> Result<(), LoadError> {
         let side = side as u32;
         match self.picture_size() {
             Some([rows, columns]) if [rows, columns] == [side, side] => Ok(()),
             other => {
                 let found = other.map_or("no one size".to_owned(), |[rows, columns]| format!("{rows}×{columns}"));
                 Err(LoadError::Field {
-                    file: files.place(),
+                    file: files.display(config),
                     field: "image_size".to_owned(),
                     problem: format!("is {side}, but its pictures are preprocessed to {found}").into(),
                 })

@@ -42,7 +42,7 @@ impl AtomicFile {
     ///
     /// The folder is not there or not writable, or `target` is a folder.
     pub fn create(target: &Path) -> Result<Self, AtomicError> {
-        let fails = |source| AtomicError::Create { path: target.to_owned(), source };
+        let fails = |source| AtomicError::Write { path: target.to_owned(), source };
         if is_special(target) {
             let file = File::options().write(true).open(target).map_err(fails)?;
             let out = Out::Straight(BufWriter::with_capacity(WRITE_BUFFER, file));
@@ -58,8 +58,11 @@ impl AtomicFile {
         if !folder.is_dir() {
             return Err(AtomicError::NoFolder { folder: folder.to_owned(), path: target });
         }
-        let file =
-            create_beside(&target, replaced).map_err(|source| AtomicError::Create { path: target.clone(), source })?;
+        let file = create_beside(&target, replaced).map_err(|source| AtomicError::Create {
+            path: target.clone(),
+            folder: folder.to_owned(),
+            source: without_path(source),
+        })?;
         Ok(Self { target, out: Out::Beside(BufWriter::with_capacity(WRITE_BUFFER, file)) })
     }
 
@@ -187,6 +190,20 @@ fn create_beside(target: &Path, replaced: Option<Permissions>) -> io::Result<Nam
     Ok(file)
 }
 
+/// The error without the name that `tempfile` adds to it, which is of no use to anybody.
+fn without_path(error: io::Error) -> io::Error {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied
+        | io::ErrorKind::NotFound
+        | io::ErrorKind::ReadOnlyFilesystem
+        | io::ErrorKind::StorageFull
+        | io::ErrorKind::QuotaExceeded
+        | io::ErrorKind::InvalidFilename => error.kind().into(),
+        // Of others, the kind alone says too little.
+        _ => error,
+    }
+}
+
 /// Makes a rename last through a power cut.
 #[cfg(unix)]
 fn sync_folder(folder: &Path) -> io::Result<()> {
@@ -228,15 +245,17 @@ pub enum AtomicError {
         path: PathBuf,
     },
     /// It cannot be begun.
-    #[error("{} cannot be created", path.display())]
+    #[error("{} cannot be written: no file can be created in the folder {}", path.display(), folder.display())]
     Create {
         /// The file.
         path: PathBuf,
+        /// Its folder, in which it is written before it takes its place.
+        folder: PathBuf,
         /// What the system says.
         #[source]
         source: io::Error,
     },
-    /// It cannot be ended.
+    /// It cannot be opened or ended.
     #[error("{} cannot be written", path.display())]
     Write {
         /// The file.

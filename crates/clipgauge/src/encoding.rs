@@ -118,6 +118,10 @@ impl PairEncoder {
             let Some(pixels) = &batches[*preprocessing] else { continue };
             let images = stats.time(Stage::EncodeImages, || encoder.encode_images(pixels))?;
             let texts = stats.time(Stage::EncodeTexts, || encoder.encode_texts(&tokens))?;
+            let shapes = [&images, &texts].map(|vectors| [vectors.len(), vectors.width()]);
+            if shapes[0] != shapes[1] || images.len() != whole.len() {
+                return Err(ScoreError::Vectors { pairs: whole.len(), images: shapes[0], texts: shapes[1] });
+            }
             take(EncodedPairs { encoder: index, pairs: &whole, images, texts });
         }
         Ok(BatchNotes { failures, truncated })

@@ -19,9 +19,11 @@ use crate::cancel::Cancel;
 use crate::progress::Progress;
 use api::Api;
 use cache::RepoCache;
+use choice::Part;
 use download::Downloads;
 use name::{HubModel, ModelName};
 
+pub(crate) use cache::cached_models;
 pub use error::{HubError, Unreachable};
 pub use options::{HubOptions, Token};
 
@@ -33,6 +35,8 @@ pub const BUNDLED_MODEL: &str = "pictoclip";
 pub struct ResolvedModel {
     /// The name as the user gave it.
     pub name: String,
+    /// The id that it stands for, for a model from the hub.
+    pub id: Option<String>,
     /// The commit, for a model from the hub.
     pub revision: Option<String>,
     /// Its files.
@@ -41,7 +45,8 @@ pub struct ResolvedModel {
 
 /// Finds a model, and downloads what of it is not at hand yet.
 ///
-/// A name is, in this order, that of the bundled model, a folder that exists, or an id of the hub (`org/name` or
+/// A name is, in this order, that of the bundled model, one that another tool has for a model (`ViT-B/32`,
+/// `open_clip:ViT-B-32/laion2b_s34b_b79k`, `hf-hub:org/name`), a folder that exists, or an id of the hub (`org/name` or
 /// `name`), with `@revision` behind it for a branch, tag or commit. A whole model of a commit in the cache takes no
 /// request; one of a branch takes one, to see where the branch is, and goes without where the hub does not answer.
 ///
@@ -52,15 +57,35 @@ pub fn resolve(
     progress: &dyn Progress,
     cancel: &Cancel,
 ) -> Result<ResolvedModel, HubError> {
-    let found = |revision, files| ResolvedModel { name: name.to_owned(), revision, files };
+    resolve_part(name, Part::All, options, progress, cancel)
+}
+
+/// The same without the weights: they are there only if they were in the cache already.
+pub fn resolve_text_files(
+    name: &str,
+    options: &HubOptions,
+    progress: &dyn Progress,
+    cancel: &Cancel,
+) -> Result<ResolvedModel, HubError> {
+    resolve_part(name, Part::TextFiles, options, progress, cancel)
+}
+
+fn resolve_part(
+    name: &str,
+    part: Part,
+    options: &HubOptions,
+    progress: &dyn Progress,
+    cancel: &Cancel,
+) -> Result<ResolvedModel, HubError> {
+    let found = |files| ResolvedModel { name: name.to_owned(), id: None, revision: None, files };
     match name::parse(name)? {
-        ModelName::Bundled => Ok(found(None, bundled()?)),
-        ModelName::Folder(folder) => Ok(found(None, ModelFiles::Folder(folder))),
+        ModelName::Bundled => Ok(found(bundled()?)),
+        ModelName::Folder(folder) => Ok(found(ModelFiles::Folder(folder))),
         ModelName::Hub(model) => {
             let cache = RepoCache::new(&options.cache, &model.id);
-            let commit = find(&model, &cache, options, progress, cancel)?;
+            let commit = find(&model, &cache, part, options, progress, cancel)?;
             let files = ModelFiles::Folder(cache.snapshot(&commit));
-            Ok(found(Some(commit), files))
+            Ok(ResolvedModel { id: Some(model.id), revision: Some(commit), ..found(files) })
         }
     }
 }
@@ -79,13 +104,14 @@ fn bundled() -> Result<ModelFiles, HubError> {
 fn find(
     model: &HubModel,
     cache: &RepoCache,
+    part: Part,
     options: &HubOptions,
     progress: &dyn Progress,
     cancel: &Cancel,
 ) -> Result<String, HubError> {
-    let cached = cache.commit(&model.revision).filter(|commit| choice::is_usable(cache, commit));
+    let cached = cache.commit(&model.revision).filter(|commit| choice::is_usable(cache, commit, part));
     match cached {
-        Some(commit) if commit == model.revision && choice::is_whole(cache, &commit) => return Ok(commit),
+        Some(commit) if commit == model.revision && choice::is_whole(cache, &commit, part) => return Ok(commit),
         Some(commit) if options.offline => return Ok(commit),
         None if options.offline => return Err(model.unavailable(cache, Unreachable::Offline)),
         _ => {}
@@ -96,7 +122,7 @@ fn find(
         let api = Api::new(model, options)?;
         let downloads = Downloads { api: &api, cache, options, progress };
         tokio::select! {
-            fetched = downloads.model(cached.is_some()) => fetched,
+            fetched = downloads.model(part, cached.is_some()) => fetched,
             () = cancel.requested() => Err(HubError::Interrupted),
         }
     });

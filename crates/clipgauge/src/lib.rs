@@ -12,6 +12,7 @@ pub mod embed;
 mod encoding;
 pub mod errors_file;
 pub mod hub;
+pub mod models;
 pub mod options;
 mod picture;
 pub mod pipeline;

@@ -276,7 +276,7 @@ pub struct ScoreColumn<'a> {
 pub enum Input {
     /// Standard input; relative paths start at the working folder.
     Stdin,
-    /// A file; relative paths start at its folder.
+    /// A file; relative paths start at its folder, those of a pipe (`/dev/stdin`, `<(…)`) at the working folder.
     File(PathBuf),
 }
 
@@ -285,6 +285,7 @@ impl Input {
     pub fn base(&self) -> &Path {
         match self {
             Self::Stdin => Path::new(""),
+            Self::File(path) if is_special(path) => Path::new(""),
             Self::File(path) => path.parent().unwrap_or(Path::new("")),
         }
     }
@@ -365,5 +366,7 @@ mod tests {
         assert_eq!(Input::Stdin.base(), Path::new(""));
         assert_eq!(Input::File("a/b.csv".into()).base(), Path::new("a"));
         assert_eq!(Input::File("b.csv".into()).base(), Path::new(""));
+        #[cfg(unix)]
+        assert_eq!(Input::File("/dev/null".into()).base(), Path::new(""));
     }
 }

@@ -25,7 +25,7 @@ use crate::hub::{self, HubOptions};
 use crate::options::Output;
 use crate::options::{OptionsError, ScoreOptions};
 use crate::progress::Progress;
-use crate::scorer::Scorer;
+use crate::scorer::{ScoreError, Scorer};
 use crate::source::Sources;
 use crate::stats::{Outcome, Stage, Stats, Summary};
 use crate::table::{self, ReadTable};
@@ -40,6 +40,7 @@ mod rows;
 mod stop;
 #[cfg(feature = "parquet")]
 mod vectors;
+mod waiting;
 
 use compute::Compute;
 use computing::Computing;
@@ -51,11 +52,16 @@ use rows::{AddedColumns, ScoredRows, WriteRows};
 use stop::Stop;
 #[cfg(feature = "parquet")]
 use vectors::{KeptColumns, Place, VectorOutput, VectorRows};
+use waiting::unless_cancelled;
 
 /// Scores a table.
 ///
 /// Rows that fail are counted, listed and left without a score; they are not errors. A run that is cancelled keeps its
 /// finished rows beside the output and says so in the summary.
+///
+/// # Errors
+///
+/// The run cannot begin, cannot go on, or was cancelled before its first row was read ([`ScoreTableError::is_interrupted`]).
 pub fn score_table(
     options: &ScoreOptions,
     progress: &dyn Progress,
@@ -64,12 +70,14 @@ pub fn score_table(
     // All that can fail is tried before the long part: first what costs nothing, last what may be downloaded.
     options.check()?;
     let stats = Arc::new(Stats::new(options.score_columns().len()));
-    let table = table::open(options)?;
-    let mut output = OutputFile::open(options)?;
+    let (for_input, for_output) = (options.clone(), options.clone());
+    tracing::info!(input = %options.input, "opening the table");
+    let table = unless_cancelled(cancel, move || table::open(&for_input))??;
+    let mut output = unless_cancelled(cancel, move || OutputFile::open(&for_output))??;
     let errors = ErrorsFile::new(errors_file::path(options))?;
     options.summary.as_deref().map_or(Ok(()), AtomicFile::check)?;
     let sources = Sources::new(options.fetch.clone())?;
-    let (scorer, revisions) = stats.time(Stage::Load, || load_scorer(options, progress, cancel))?;
+    let Loaded { scorer, model_ids, revisions } = stats.time(Stage::Load, || load_scorer(options, progress, cancel))?;
 
     let columns = AddedColumns { scores: options.score_columns().len(), has_error: options.error_column.is_some() };
     let writer = ScoredRows::new(table.layout.writer(Box::new(&mut output))?, columns);
@@ -92,7 +100,7 @@ pub fn score_table(
         output.commit()?;
         None
     };
-    let summary = stats.summary(options, Outcome { revisions, interrupted, partial, errors });
+    let summary = stats.summary(options, Outcome { model_ids, revisions, interrupted, partial, errors });
     if let Some(path) = &options.summary {
         summary.write_to(path)?;
     }
@@ -113,13 +121,16 @@ pub fn embed_table(
     let run_options = options.run();
     let stats = Arc::new(Stats::new(0));
     // What is read keeps its format; what is written has one of its own.
-    let table = table::open(&ScoreOptions { output: Output::Stdout, error_column: None, ..run_options.clone() })?;
+    let reading = ScoreOptions { output: Output::Stdout, error_column: None, ..run_options.clone() };
+    let table = unless_cancelled(cancel, move || table::open(&reading))??;
     let columns = KeptColumns::find(&table.layout, options)?;
-    let place = Place::open(options)?;
+    let for_place = options.clone();
+    let place = unless_cancelled(cancel, move || Place::open(&for_place))??;
     let errors = ErrorsFile::new(errors_file::path(&run_options))?;
     options.summary.as_deref().map_or(Ok(()), AtomicFile::check)?;
     let sources = Sources::new(options.fetch.clone())?;
-    let (encoder, revision) = stats.time(Stage::Load, || load_model(&options.model, progress, cancel))?;
+    let LoadedModel { encoder, id, revision } =
+        stats.time(Stage::Load, || load_model(&options.model, progress, cancel))?;
     let mut notes = vec![("clipgauge.model", options.model.clone())];
     notes.extend(revision.clone().map(|revision| ("clipgauge.revision", revision)));
     let mut output = VectorOutput::begin(place, options, columns, encoder.spec().embedding_width, notes)?;
@@ -136,7 +147,7 @@ pub fn embed_table(
         output.commit(options)?;
         None
     };
-    let outcome = Outcome { revisions: vec![revision], interrupted, partial, errors };
+    let outcome = Outcome { model_ids: vec![id], revisions: vec![revision], interrupted, partial, errors };
     let summary = stats.summary(&run_options, outcome);
     if let Some(path) = &options.summary {
         summary.write_to(path)?;
@@ -176,16 +187,21 @@ impl Run<'_> {
     }
 }
 
-/// Finds the models, loads them and puts them together with the metrics. Gives each model's commit, too, if it has one.
-fn load_scorer(
-    options: &ScoreOptions,
-    progress: &dyn Progress,
-    cancel: &Cancel,
-) -> Result<(Scorer, Vec<Option<String>>), ScoreTableError> {
+/// The models, put together with the metrics.
+struct Loaded {
+    scorer: Scorer,
+    /// The id of each model, if it came from the hub.
+    model_ids: Vec<Option<String>>,
+    /// Its commit.
+    revisions: Vec<Option<String>>,
+}
+
+/// Finds the models, loads them and puts them together with the metrics.
+fn load_scorer(options: &ScoreOptions, progress: &dyn Progress, cancel: &Cancel) -> Result<Loaded, ScoreTableError> {
     let mut scorer: Option<Scorer> = None;
-    let mut revisions = Vec::with_capacity(options.models.len());
+    let (mut model_ids, mut revisions) = (Vec::new(), Vec::new());
     for name in &options.models {
-        let (encoder, revision) = load_model(name, progress, cancel)?;
+        let LoadedModel { encoder, id, revision } = load_model(name, progress, cancel)?;
         let mut metrics = options.metrics.iter().map(|metric| metric.comparer(encoder.spec()));
         let first = metrics.next().ok_or(OptionsError::Missing { flag: "--metric" })??;
         let with_model = match scorer {
@@ -194,6 +210,7 @@ fn load_scorer(
         };
         scorer =
             Some(metrics.try_fold(with_model, |scorer, metric| Ok::<_, MetricError>(scorer.with_metric(metric?)))?);
+        model_ids.push(id);
         revisions.push(revision);
     }
     let scorer = scorer.ok_or(OptionsError::Missing { flag: "--model" })?;
@@ -201,17 +218,27 @@ fn load_scorer(
         .with_decode_options(options.decode.clone())
         .with_canonical_captions(options.canonicalize_captions)
         .with_batch_size(options.batch_size);
-    Ok((scorer, revisions))
+    Ok(Loaded { scorer, model_ids, revisions })
 }
 
-/// Finds a model and loads it. Gives its commit, too, if it has one.
-fn load_model(
-    name: &str,
-    progress: &dyn Progress,
-    cancel: &Cancel,
-) -> Result<(Arc<dyn Encoder>, Option<String>), ScoreTableError> {
+/// A model, ready to encode.
+struct LoadedModel {
+    encoder: Arc<dyn Encoder>,
+    /// Its id, if it came from the hub.
+    id: Option<String>,
+    /// Its commit.
+    revision: Option<String>,
+}
+
+/// Finds a model and loads it.
+fn load_model(name: &str, progress: &dyn Progress, cancel: &Cancel) -> Result<LoadedModel, ScoreTableError> {
     let model = hub::resolve(name, &HubOptions::from_env(), progress, cancel)?;
     let load = |source| ScoreTableError::Load { model: name.to_owned(), source };
-    let encoder = family::load(&model.files).map_err(load)?.into();
-    Ok((encoder, model.revision))
+    tracing::info!(model = name, revision = model.revision, "loading the model");
+    let files = model.files;
+    let encoder: Arc<dyn Encoder> = unless_cancelled(cancel, move || family::load(&files))?.map_err(load)?.into();
+    if encoder.spec().tokenizer.is_none() {
+        return Err(ScoreError::NoTokenizer.into());
+    }
+    Ok(LoadedModel { encoder, id: model.id, revision: model.revision })
 }

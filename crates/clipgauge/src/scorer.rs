@@ -25,6 +25,82 @@ pub const DEFAULT_BATCH_SIZE: NonZeroUsize = NonZeroUsize::new(16).expect("is no
 ///
 /// A pair's score never depends on the other pairs, on how many are scored at once or on the number of threads, bit for
 /// bit on one machine.
+///
+/// A model comes from [`hub::resolve`](crate::hub::resolve) and
+/// [`family::load`](clipgauge_core::family::load), or is an encoder of your own. This one knows three colours:
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use clipgauge::cancel::Cancel;
+/// use clipgauge::core::embeddings::Embeddings;
+/// use clipgauge::core::encoder::{EncodeError, Encoder};
+/// use clipgauge::core::metric::Metric;
+/// use clipgauge::core::pixels::{PixelBatch, Pixels};
+/// use clipgauge::core::spec::{Filter, ImageSpec, ModelSpec, Resize, TextSpec};
+/// use clipgauge::core::tokenize::{TokenBatch, Tokenizer};
+/// use clipgauge::hub::{self, HubOptions};
+/// use clipgauge::progress::Silent;
+/// use clipgauge::scorer::{Image, Pair, Scorer};
+///
+/// struct Colours {
+///     spec: ModelSpec,
+///     /// The tokens of "red", "green" and "blue".
+///     words: Vec<u32>,
+/// }
+///
+/// impl Encoder for Colours {
+///     fn spec(&self) -> &ModelSpec {
+///         &self.spec
+///     }
+///
+///     /// How much of each colour an image has.
+///     fn encode_images(&self, batch: &PixelBatch) -> Result<Embeddings, EncodeError> {
+///         let PixelBatch::Pictures { values, height, width } = batch else { unreachable!("the spec asks for pictures") };
+///         let channels = values.chunks(height * width);
+///         Ok(Embeddings::new(channels.map(|channel| channel.iter().sum()).collect(), 3))
+///     }
+///
+///     /// How often a text has the word for each.
+///     fn encode_texts(&self, batch: &TokenBatch) -> Result<Embeddings, EncodeError> {
+///         let count = |ids: &[u32], word| ids.iter().filter(|id| *id == word).count() as f32;
+///         let counts = batch.texts().flat_map(|ids| self.words.iter().map(move |word| count(ids, word)));
+///         Ok(Embeddings::new(counts.collect(), 3))
+///     }
+/// }
+///
+/// // Its spec says what it wants to be given: here pictures of 8×8 pixels from 0 to 1, and CLIP's tokens.
+/// let text = TextSpec { context_length: 77, pad_token: None };
+/// let files = hub::resolve("pictoclip", &HubOptions::from_env(), &Silent, &Cancel::new())?.files;
+/// let tokenizer = Tokenizer::read(&files, &text)?.ok_or("the model has no tokenizer")?;
+/// // The first token is the one that begins every text.
+/// let words = ["red", "green", "blue"].map(|word| tokenizer.tokenize(word).map(|tokens| tokens.ids[1]));
+/// let image = ImageSpec {
+///     resize: Resize::Exact([8, 8]),
+///     crop: None,
+///     filter: Filter::Bicubic,
+///     rescale_factor: 1.0 / 255.0,
+///     mean: [0.0; 3],
+///     std: [1.0; 3],
+/// };
+/// let spec = ModelSpec {
+///     family: None,
+///     image,
+///     text,
+///     tokenizer: Some(tokenizer),
+///     embedding_width: 3,
+///     logit_scale: None,
+///     logit_bias: None,
+/// };
+/// let encoder: Arc<dyn Encoder> = Arc::new(Colours { spec, words: words.into_iter().collect::<Result<_, _>>()? });
+///
+/// let metric = Metric::Cosine.comparer(encoder.spec())?;
+/// let red = Pixels::new(1, 1, vec![255, 0, 0]);
+/// let pairs = ["a red square", "a blue square"].map(|caption| Pair { image: Image::Pixels(&red), caption });
+/// let scored = Scorer::new(encoder, metric).score(&pairs)?;
+/// assert_eq!([scored[0].score(), scored[1].score()], [Ok(1.0), Ok(0.0)]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone)]
 pub struct Scorer {
     encoder: PairEncoder,
@@ -77,7 +153,7 @@ impl Scored {
 #[non_exhaustive]
 pub enum ScoreError {
     /// The model's files hold no tokenizer.
-    #[error("the model has no tokenizer: its folder needs tokenizer.json, or vocab.json and merges.txt")]
+    #[error("the model has no tokenizer: its folder needs tokenizer.json, vocab.json with merges.txt, or vocab.txt")]
     NoTokenizer,
     /// The tokenizer fails.
     #[error(transparent)]
@@ -85,6 +161,20 @@ pub enum ScoreError {
     /// The encoder and what it is given do not fit each other.
     #[error(transparent)]
     Encode(#[from] EncodeError),
+    /// The encoder does not keep to its contract.
+    #[error(
+        "for {pairs} pairs, the encoder gives {} vectors of {} numbers for the images and {} of {} for the texts: it has \
+         to give one for each, all of one width",
+        images[0], images[1], texts[0], texts[1]
+    )]
+    Vectors {
+        /// How many pairs it was given.
+        pairs: usize,
+        /// Vectors and numbers in each, for the images.
+        images: [usize; 2],
+        /// The same for the texts.
+        texts: [usize; 2],
+    },
 }
 
 impl Scorer {

@@ -19,7 +19,7 @@ struct Line<'a> {
 }
 
 pub(crate) fn run(args: &CompareArgs) -> Result<Ended, anyhow::Error> {
-    let screen = progress::Screen::without_rows(args.screen.progress, args.screen.quiet);
+    let screen = progress::Screen::of_downloads(args.screen.progress, args.screen.quiet);
     log::start(args.screen.verbose, args.screen.quiet, &screen);
     let cancel = signals::watch()?;
 

@@ -48,6 +48,12 @@ impl Reporting {
                 })
             }
             Err(error) if error.is_closed_pipe() => Ok(Ended::Done),
+            Err(error) if error.is_interrupted() => {
+                if !is_quiet {
+                    screen.print(&error.to_string());
+                }
+                Ok(cancel.cause().map_or(Ended::Done, Ended::Cancelled))
+            }
             Err(error) if error.is_usage() => Err(Usage(error.into()).into()),
             Err(error) => Err(error.into()),
         }

@@ -12,6 +12,8 @@ fn help_reads_well() {
         ("help-score-short", "score -h"),
         ("help-compare", "compare --help"),
         ("help-embed", "embed --help"),
+        ("help-models", "models --help"),
+        ("help-models-show", "models show --help"),
         ("help-completions", "completions --help"),
         ("help-man", "man --help"),
     ] {

@@ -6,7 +6,9 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::bench::Bench;
+use clipgauge_testing::Hub;
+
+use crate::bench::{Bench, repository};
 
 /// Longer than any wait, also where every core is busy.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -19,8 +21,11 @@ pub(crate) struct Running {
 
 impl Running {
     pub(crate) fn start(bench: &Bench, args: &str) -> (Self, ChildStdin) {
-        let mut child = bench
-            .command(args.split(' '))
+        Self::of(bench.command(args.split(' ')))
+    }
+
+    pub(crate) fn of(mut command: Command) -> (Self, ChildStdin) {
+        let mut child = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -106,6 +111,32 @@ fn a_signal_keeps_the_finished_rows() {
     }
 }
 
+/// While a model is being fetched there are no rows yet.
+#[test]
+fn a_signal_ends_a_download() {
+    let hub = Hub::start();
+    hub.add_folder("org/model", &repository().join("tests/golden/families/siglip"));
+    hub.hold("model.safetensors");
+    for (signal, code) in [("-INT", 130), ("-TERM", 143)] {
+        for args in ["models fetch org/model", "score - -o out.csv --model org/model"] {
+            let bench = Bench::new();
+            let mut command = bench.command(args.split(' '));
+            command.env("HF_HUB_OFFLINE", "0").env("HF_ENDPOINT", hub.endpoint());
+            hub.forget();
+            let (running, mut stdin) = Running::of(command);
+            stdin.write_all(b"url,caption\n").expect("it reads");
+            let until = Instant::now() + PATIENCE;
+            while hub.storage_requests().is_empty() && Instant::now() < until {
+                thread::sleep(Duration::from_millis(10));
+            }
+            running.send(signal);
+            let (ended, stderr) = running.end();
+            assert_eq!(ended, Some(code), "{args}, {signal}: {stderr}");
+            assert!(stderr.contains("interrupted while the model was being fetched"), "{args}: {stderr}");
+        }
+    }
+}
+
 #[test]
 fn rows_on_standard_output_are_whole() {
     let bench = Bench::new();
@@ -122,4 +153,26 @@ fn rows_on_standard_output_are_whole() {
     feeder.join().expect("the feeder ends");
     assert_eq!((code, stderr.as_str()), (Some(130), ""));
     assert!(text.starts_with("url,caption,similarity\n") && text.ends_with("png,a cat,\n"), "{text}");
+}
+
+#[test]
+fn a_run_that_waits_for_its_header_can_be_ended() {
+    for (args, signal, code) in [
+        ("score - --model pictoclip", "-INT", 130),
+        ("score - -o out.csv --model pictoclip", "-TERM", 143),
+        ("score fifo.csv -o out.csv --model pictoclip", "-INT", 130),
+        ("score in.csv -o fifo.csv --model pictoclip", "-TERM", 143),
+    ] {
+        let bench = Bench::new().with("in.csv", "url,caption\n");
+        let made = Command::new("mkfifo").arg(bench.path("fifo.csv")).status().expect("mkfifo is there");
+        assert!(made.success());
+        let (running, mut stdin) = Running::start(&bench, &format!("{args} -v"));
+        stdin.write_all(b"url,cap").expect("writable");
+        running.wait_for("opening the table");
+        running.send(signal);
+        let (ended, stderr) = running.end();
+        assert_eq!(ended, Some(code), "{args}: {stderr}");
+        assert!(stderr.contains("the run was ended before its first row"), "{args}: {stderr}");
+        assert_eq!(bench.names(), ["fifo.csv", "in.csv"], "{args}");
+    }
 }

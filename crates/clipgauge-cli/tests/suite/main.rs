@@ -5,9 +5,12 @@ mod comparing;
 mod documents;
 mod embedding;
 mod help;
+mod hub;
 #[cfg(unix)]
 mod interrupts;
+mod models;
 mod outputs;
 mod passthrough;
 mod scoring;
 mod usage;
+mod web;

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use crate::bench::{Bench, repository};
+use crate::bench::{Bench, Ran, repository};
 
 /// How far a score may be from the reference's: the rounding of its sums.
 const TOLERANCE: f64 = 1e-5;
@@ -46,6 +46,37 @@ fn scores_are_the_reference_s() {
     assert!(ran.stderr.contains("51 rows, 51 scored, in"), "{}", ran.stderr);
 }
 
+/// The reference's tiny model over its own pictures, which lie beside the repository where they were made.
+#[test]
+fn a_golden_model_gives_the_reference_s_numbers() {
+    let golden = repository().join("../shared/golden/end-to-end");
+    let Ok(expected) = fs::read_to_string(golden.join("expected.json")) else { return };
+    let expected: serde_json::Value = serde_json::from_str(&expected).expect("JSON");
+    let (table, model) = (golden.join("pairs.csv"), golden.join("model"));
+    let (table, model) = (table.to_string_lossy(), model.to_string_lossy());
+    let metrics = ["cosine", "euclidean", "dot"];
+    let mut args = vec!["score", &table, "--model", &model, "--quiet"];
+    args.extend(metrics.iter().flat_map(|metric| ["--metric", metric]));
+    let ran = Ran::of(Bench::new().command(args).output().expect("the command can be run")).expect_code(0);
+    for metric in metrics {
+        let scores = column(ran.text(), &format!("similarity:{metric}"));
+        let rows = expected.as_array().expect("rows");
+        assert_eq!(scores.len(), rows.len());
+        for (score, row) in scores.iter().zip(rows) {
+            let score: f64 = score.parse().expect("a number");
+            let expected = row[metric].as_f64().expect("a number");
+            // The random towers make much of a decoder's rounding; the raw vectors' lengths make more of it still.
+            let bar = if row["jpeg"] == true { 0.02 } else { 0.004 };
+            let bar = if metric == "dot" {
+                bar * row["dot"].as_f64().zip(row["cosine"].as_f64()).map_or(1.0, |(dot, cosine)| (dot / cosine).abs())
+            } else {
+                bar
+            };
+            assert!((score - expected).abs() <= bar, "{metric}: {score} is not {expected}");
+        }
+    }
+}
+
 #[test]
 fn the_readme_shows_what_is_printed() {
     let readme = fs::read_to_string(repository().join("README.md")).expect("readable");
@@ -80,8 +111,20 @@ fn scores_do_not_depend_on_how_the_work_is_cut() {
     let scored =
         |flags: &str| bench.run(&format!("score pairs.csv --model pictoclip --quiet {flags}")).expect_code(0).stdout;
     let expected = scored("");
-    for flags in ["--threads 1 --batch-size 1", "--threads 2 --batch-size 7", "--concurrency 1 --batch-size 64"] {
-        assert!(scored(flags) == expected, "{flags} changes scores");
+    let whole_lines = |table: &[u8]| {
+        let mut lines: Vec<_> = String::from_utf8_lossy(table).lines().map(str::to_owned).collect();
+        lines.sort();
+        lines
+    };
+    let table = bench.text("pairs.csv");
+    let (header, rows) = table.split_once('\n').expect("rows");
+    let reversed: Vec<_> = rows.lines().rev().collect();
+    fs::write(bench.path("reversed.csv"), format!("{header}\n{}\n", reversed.join("\n"))).expect("writable");
+    for (batch, threads) in [1, 3, 32].into_iter().flat_map(|batch| [1, 2, 4].map(|threads| (batch, threads))) {
+        let flags = format!("--batch-size {batch} --threads {threads} --concurrency {}", batch + 2);
+        assert!(scored(&flags) == expected, "{flags} changes scores");
+        let ran = bench.run(&format!("score reversed.csv --model pictoclip --quiet {flags}")).expect_code(0);
+        assert_eq!(whole_lines(&ran.stdout), whole_lines(&expected), "{flags}, reversed");
     }
 }
 

@@ -39,7 +39,7 @@ pub(super) fn read(files: &ModelFiles) -> Result<Design<ClipVision, Shape>, Load
     };
     let text = TextSpec { context_length: context_length(files, bert.context_length())?, pad_token: None };
     let image = ImageSpec::read(files)?;
-    image.check_size(files, vision.0.image_size)?;
+    image.check_size(files, "config.json", vision.0.image_size)?;
     let language = Shape { bert, embedding_width };
     Ok(Design { image, text, vision, language, embedding_width, defaulted: config.defaulted() })
 }

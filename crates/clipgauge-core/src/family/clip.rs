@@ -89,7 +89,7 @@ pub(super) fn read_as(
     };
     let text = TextSpec { context_length: context_length(files, language.context_length)?, pad_token: None };
     let image = ImageSpec::read(files)?;
-    image.check_size(files, vision.0.image_size)?;
+    image.check_size(files, "config.json", vision.0.image_size)?;
     Ok(Design { image, text, vision, language, embedding_width, defaulted: config.defaulted() })
 }
 

@@ -91,7 +91,7 @@ pub(super) fn read(files: &ModelFiles) -> Result<Design<ClipVision, Shape>, Load
     let language = text_shape(&text, activation, embedding_width)?;
     let text = TextSpec { context_length: language.text.context_length, pad_token: None };
     let image = ImageSpec::from_open_clip(&root.section(&["preprocess_cfg"])?, vision.image_size)?;
-    image.check_size(files, vision.image_size)?;
+    image.check_size(files, CONFIG, vision.image_size)?;
     let vision = ClipVision(vision);
     Ok(Design { image, text, vision, language, embedding_width, defaulted: config.defaulted() })
 }

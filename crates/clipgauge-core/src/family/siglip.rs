@@ -72,7 +72,7 @@ pub(super) fn read(files: &ModelFiles) -> Result<Design<VisionShape, TextShape>,
     let vision = VisionShape { transformer, image_size, patch_size, embedding_width };
     let (language, text) = text_shape(&root, embedding_width)?;
     let image = ImageSpec::read(files)?;
-    image.check_size(files, image_size)?;
+    image.check_size(files, "config.json", image_size)?;
     Ok(Design { image, text, vision, language, embedding_width, defaulted: config.defaulted() })
 }
 

@@ -4,6 +4,7 @@ mod backends;
 mod descriptions;
 mod encoders;
 mod families;
+mod folders;
 mod golden;
 mod images;
 mod metrics;

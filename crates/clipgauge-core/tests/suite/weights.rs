@@ -259,3 +259,10 @@ fn resident_file_pages() -> Option<usize> {
     let line = status.lines().find_map(|line| line.strip_prefix("RssFile:"))?;
     line.trim().trim_end_matches(" kB").parse().ok()
 }
+
+/// An archive of `torch.save` whose pickle runs a command when Python unpickles it.
+pub(crate) fn archive_that_runs(command: &str) -> Vec<u8> {
+    use torch::pickle;
+    let call = pickle::call("os", "system", &[pickle::text(command)]);
+    torch::archive(&[("archive/data.pkl", &pickle::program(&call))])
+}

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use tempfile::{Builder, TempDir};
 
-use super::{AtomicError, folder_of, partial_path, sync_folder};
+use super::{AtomicError, folder_of, partial_path, sync_folder, without_path};
 
 /// A folder under way. One that is not committed is removed.
 ///
@@ -43,7 +43,11 @@ impl AtomicFolder {
             builder.permissions(fs::Permissions::from_mode(0o777));
         }
         let folder = builder.tempdir_in(round);
-        let folder = folder.map_err(|source| AtomicError::Create { path: target.to_owned(), source })?;
+        let folder = folder.map_err(|source| AtomicError::Create {
+            path: target.to_owned(),
+            folder: round.to_owned(),
+            source: without_path(source),
+        })?;
         Ok(Self { target: target.to_owned(), folder })
     }
 

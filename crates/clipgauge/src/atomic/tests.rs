@@ -129,7 +129,7 @@ mod unix {
         let folder = Folder::new();
         symlink("b", folder.path("a")).expect("linkable");
         symlink("a", folder.path("b")).expect("linkable");
-        assert!(matches!(AtomicFile::create(&folder.path("a")), Err(AtomicError::Create { .. })));
+        assert!(matches!(AtomicFile::create(&folder.path("a")), Err(AtomicError::Write { .. })));
     }
 
     #[test]
@@ -159,4 +159,24 @@ mod unix {
         let written = file.write_all(&[0; 2 * WRITE_BUFFER]);
         assert!(written.is_err() || matches!(file.commit(), Err(AtomicError::Write { .. })));
     }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_folder_that_takes_no_file_is_named() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let folder = Folder::new();
+    folder.put("out.csv", "old");
+    let long = "x".repeat(250);
+    let error = AtomicFile::create(&folder.path(&long)).expect_err("too long with its ending");
+    assert!(matches!(error, AtomicError::Create { .. }), "{error:?}");
+
+    fs::set_permissions(folder.0.path(), Permissions::from_mode(0o555)).expect("settable");
+    let created = AtomicFile::create(&folder.path("out.csv"));
+    fs::set_permissions(folder.0.path(), Permissions::from_mode(0o755)).expect("settable");
+    // Root may write everywhere.
+    let Err(AtomicError::Create { folder: named, source, .. }) = created else { return };
+    assert_eq!(named, folder.0.path());
+    assert_eq!(source.to_string(), "permission denied");
 }

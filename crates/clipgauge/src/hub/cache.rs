@@ -6,6 +6,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::hub::choice::{Part, is_usable};
 use crate::hub::error::HubError;
 
 /// How many hexadecimal digits a commit has.
@@ -136,6 +137,50 @@ impl RepoCache {
         };
         link().map_err(|source| HubError::cache(&pointer, source))
     }
+}
+
+/// A model that is in the cache, or a part of it.
+#[derive(Debug)]
+pub(crate) struct CachedModel {
+    /// Its id.
+    pub(crate) id: String,
+    /// Bytes on disk, of all its commits.
+    pub(crate) bytes: u64,
+    /// The folders of its commits.
+    pub(crate) snapshots: Vec<PathBuf>,
+    /// The commits that can be loaded.
+    pub(crate) usable: Vec<String>,
+}
+
+/// The models in a cache, sorted by id. What cannot be read is left out.
+pub(crate) fn cached_models(all: &Path) -> Vec<CachedModel> {
+    let mut models: Vec<_> = entries(all)
+        .filter_map(|folder| {
+            let id = folder.file_name()?.to_str()?.strip_prefix("models--")?.replace("--", "/");
+            let cache = RepoCache::new(all, &id);
+            let snapshots: Vec<_> = entries(&folder.join("snapshots")).filter(|path| path.is_dir()).collect();
+            let commits = snapshots.iter().filter_map(|path| path.file_name()?.to_str().map(str::to_owned));
+            let usable = commits.filter(|commit| is_usable(&cache, commit, Part::All)).collect();
+            let bytes = size(&folder.join("blobs")) + snapshots.iter().map(|folder| size(folder)).sum::<u64>();
+            Some(CachedModel { id, bytes, snapshots, usable })
+        })
+        .collect();
+    models.sort_by(|a, b| a.id.cmp(&b.id));
+    models
+}
+
+/// Bytes of the files in a folder and those below it; links are not followed.
+fn size(folder: &Path) -> u64 {
+    let of = |path: PathBuf| match path.symlink_metadata() {
+        Ok(metadata) if metadata.is_dir() => size(&path),
+        Ok(metadata) if metadata.is_file() => metadata.len(),
+        _ => 0,
+    };
+    entries(folder).map(of).sum()
+}
+
+fn entries(folder: &Path) -> impl Iterator<Item = PathBuf> {
+    fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path())
 }
 
 /// Whether a revision is the full name of a commit.

@@ -71,15 +71,25 @@ pub(super) fn cached_weights(cache: &RepoCache, commit: &str) -> Option<&'static
     })
 }
 
+/// How much of a model is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Part {
+    /// What it takes to load it.
+    All,
+    /// What describes it: everything but the weights.
+    TextFiles,
+}
+
 /// Whether what is in the cache can be loaded, as far as one can tell without asking the hub what else there is.
-pub(super) fn is_usable(cache: &RepoCache, commit: &str) -> bool {
-    CONFIGURATIONS.iter().any(|file| cache.pointer(commit, file).is_file()) && cached_weights(cache, commit).is_some()
+pub(super) fn is_usable(cache: &RepoCache, commit: &str, part: Part) -> bool {
+    let has_configuration = CONFIGURATIONS.iter().any(|file| cache.pointer(commit, file).is_file());
+    has_configuration && (part == Part::TextFiles || cached_weights(cache, commit).is_some())
 }
 
 /// Whether all of the model is in the cache for sure: of each file that is not, it is known that the hub lacks it, too.
-pub(super) fn is_whole(cache: &RepoCache, commit: &str) -> bool {
+pub(super) fn is_whole(cache: &RepoCache, commit: &str, part: Part) -> bool {
     let is_settled = |file: &str| cache.pointer(commit, file).is_file() || cache.is_absent(commit, file);
-    is_usable(cache, commit) && SMALL_FILES.iter().all(|file| is_settled(file))
+    is_usable(cache, commit, part) && SMALL_FILES.iter().all(|file| is_settled(file))
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use reqwest::{Response, StatusCode, Url};
 use crate::client::retry::Backoff;
 use crate::hub::api::{Api, Listing, Metadata};
 use crate::hub::cache::RepoCache;
-use crate::hub::choice;
+use crate::hub::choice::{self, Part};
 use crate::hub::error::{HubError, Unreachable};
 use crate::hub::name::is_safe_path;
 use crate::hub::options::HubOptions;
@@ -36,14 +36,16 @@ pub(super) struct Downloads<'a> {
 impl Downloads<'_> {
     /// Brings what is chosen of the model into the cache, and says at which commit. With a fallback the first request,
     /// which shows whether the hub can be reached, is not tried again.
-    pub(super) async fn model(&self, has_fallback: bool) -> Result<String, HubError> {
+    pub(super) async fn model(&self, part: Part, has_fallback: bool) -> Result<String, HubError> {
         let retries = if has_fallback { 0 } else { self.options.retries.min(FIRST_RETRIES) };
         let listing = self.with_retries(retries, || self.api.listing()).await?;
         let commit = listing.commit.as_str();
         for file in choice::SMALL_FILES.iter().filter(|file| listing.has(file)) {
             self.file(commit, file).await?;
         }
-        self.weights(commit, &listing).await?;
+        if part == Part::All {
+            self.weights(commit, &listing).await?;
+        }
 
         // Only saves requests next time: a cache that can only be read is fine up to here, if all was there.
         let absent = choice::SMALL_FILES.iter().filter(|file| !listing.has(file));

@@ -23,6 +23,14 @@ pub enum HubError {
         /// What is wrong with it.
         problem: &'static str,
     },
+    /// The name begins as open_clip's do, and is none that the hub has a model for.
+    #[error("`{name}` is no model of open_clip's that is known here{}", near_ones(near))]
+    NoAlias {
+        /// The name as given.
+        name: String,
+        /// Names that are like it.
+        near: Vec<String>,
+    },
     /// The name can only mean a folder, and there is none.
     #[error("there is no folder `{}`", folder.display())]
     NoFolder {
@@ -160,6 +168,13 @@ impl HubError {
             Self::Unavailable { reason, .. } => reason.retry(),
             _ => Retry::Never,
         }
+    }
+}
+
+fn near_ones(near: &[String]) -> String {
+    match near {
+        [] => "; `clipgauge models list` shows what is".to_owned(),
+        near => format!("; near ones are `{}`", near.join("`, `")),
     }
 }
 

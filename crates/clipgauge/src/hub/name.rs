@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::hub::BUNDLED_MODEL;
 use crate::hub::cache::RepoCache;
 use crate::hub::error::{HubError, Unreachable};
+use crate::models;
 
 /// The branch that a name without `@revision` means.
 const DEFAULT_REVISION: &str = "main";
@@ -45,6 +46,12 @@ pub(super) fn parse(name: &str) -> Result<ModelName, HubError> {
     if name == BUNDLED_MODEL {
         return Ok(ModelName::Bundled);
     }
+    if let Some(id) = models::alias(name) {
+        return hub(id, name);
+    }
+    if let Some(near) = models::near_open_clip(name) {
+        return Err(HubError::NoAlias { name: name.to_owned(), near });
+    }
     let path = Path::new(name);
     if path.is_dir() {
         return Ok(ModelName::Folder(path.to_owned()));
@@ -55,7 +62,12 @@ pub(super) fn parse(name: &str) -> Result<ModelName, HubError> {
     if is_meant_as_path(name) {
         return Err(HubError::NoFolder { folder: path.to_owned() });
     }
-    let (id, revision) = name.split_once('@').unwrap_or((name, DEFAULT_REVISION));
+    hub(name, name)
+}
+
+/// A model of the hub, as `org/name` or `org/name@revision`; `name` is what the user wrote.
+fn hub(id: &str, name: &str) -> Result<ModelName, HubError> {
+    let (id, revision) = id.split_once('@').unwrap_or((id, DEFAULT_REVISION));
     let refused = |problem| HubError::Name { name: name.to_owned(), problem };
     check_id(id).map_err(refused)?;
     if !is_safe_path(revision) {
@@ -120,6 +132,10 @@ mod tests {
             ("./src/hub", Ok(ModelName::Folder("./src/hub".into()))),
             ("openai/clip-vit-base-patch32", hub("openai/clip-vit-base-patch32", "main")),
             ("clip.v1_2", hub("clip.v1_2", "main")),
+            ("ViT-L/14@336px", hub("openai/clip-vit-large-patch14-336", "main")),
+            ("hf-hub:org/name@v2", hub("org/name", "v2")),
+            ("hf_clip:../up", Err("letters, digits")),
+            ("open_clip:ViT-B-32/laion", Err("no model of open_clip's that is known here; near ones are `open_clip:")),
             ("org/name@v1.0", hub("org/name", "v1.0")),
             ("org/name@refs/pr/1", hub("org/name", "refs/pr/1")),
             ("./missing", Err("there is no folder `./missing`")),

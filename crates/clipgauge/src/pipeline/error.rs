@@ -44,6 +44,9 @@ pub enum ScoreTableError {
     /// The model takes nothing of what it is given.
     #[error(transparent)]
     Score(#[from] ScoreError),
+    /// The run was to end before it had begun.
+    #[error("the run was ended before its first row")]
+    Interrupted,
     /// The system gives no more threads.
     #[error("no thread can be started")]
     Threads(#[source] std::io::Error),
@@ -59,6 +62,11 @@ impl ScoreTableError {
             Self::Source(SourceError::Header { .. } | SourceError::NothingAllowed { .. }) => true,
             _ => false,
         }
+    }
+
+    /// Whether the run ended because it was asked to, before its first row.
+    pub fn is_interrupted(&self) -> bool {
+        matches!(self, Self::Interrupted | Self::Hub(HubError::Interrupted))
     }
 
     /// Whether the reader of the output has gone away, which is no failure of anybody's.

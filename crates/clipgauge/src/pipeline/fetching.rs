@@ -4,9 +4,11 @@
 //! ahead than that. Fetched images wait for the scorers against a budget of their own; a fetch that waits for room keeps
 //! its turn, so that no more images are in memory than the budget and the fetches under way allow.
 
+use std::panic::{self, AssertUnwindSafe};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, Sender};
+use std::task::Poll;
 use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
@@ -18,7 +20,7 @@ use super::join::{Message, Outcome, Ticket};
 use super::stop::Stop;
 use crate::address::Address;
 use crate::row::{Row, RowError, RowErrorKind};
-use crate::source::Sources;
+use crate::source::{ImageBytes, Sources};
 use crate::stats::{Stage, Stats};
 use crate::table::{ReadTable, TableError};
 
@@ -140,7 +142,7 @@ impl Fetcher {
 
     async fn fetch(self, row: Row, address: Address, ticket: Ticket) {
         let start = Instant::now();
-        let fetched = self.sources.fetch(&address).await;
+        let fetched = or_panic(self.sources.fetch(&address)).await;
         self.stats.stage(Stage::Fetch, start.elapsed());
         match fetched {
             Ok(fetched) => {
@@ -175,6 +177,18 @@ fn address(row: &mut Row, base: &Path) -> Result<Address, RowError> {
     Address::parse(image, base)
 }
 
+/// A fetch that panics has met an address or an answer that nobody foresaw: that is its row's error. A row lost without
+/// a word would hold up all that come after it.
+async fn or_panic(fetch: impl Future<Output = Result<ImageBytes, RowError>>) -> Result<ImageBytes, RowError> {
+    let mut fetch = std::pin::pin!(fetch);
+    std::future::poll_fn(move |context| {
+        panic::catch_unwind(AssertUnwindSafe(|| fetch.as_mut().poll(context))).unwrap_or_else(|_| {
+            Poll::Ready(Err(RowError::new(RowErrorKind::Network, "fetching the image made the program panic")))
+        })
+    })
+    .await
+}
+
 fn kib(bytes: usize) -> usize {
     bytes.div_ceil(1024)
 }
@@ -182,4 +196,21 @@ fn kib(bytes: usize) -> usize {
 async fn acquire(budget: &Arc<Semaphore>, kib: usize) -> Result<OwnedSemaphorePermit, tokio::sync::AcquireError> {
     let permits = u32::try_from(kib).expect("budgets are far below 4 TiB");
     Arc::clone(budget).acquire_many_owned(permits).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_fetch_that_panics_is_its_rows_error() {
+        let panics = async {
+            tokio::task::yield_now().await;
+            panic!("nobody foresaw this")
+        };
+        let error = or_panic(panics).await.expect_err("no bytes");
+        assert_eq!(error.kind, RowErrorKind::Network);
+        let bytes = or_panic(async { Ok(ImageBytes::new(vec![1], None)) }).await.expect("bytes");
+        assert_eq!(bytes.release(), [1]);
+    }
 }

@@ -174,6 +174,8 @@ impl<'a> Join<'a> {
             return Ok(Finished { interrupted: true, errors: self.errors.keep_partial()? });
         }
         read?;
+        // A lost row would end the table early, with all that came after it left out.
+        assert!(self.waiting.is_empty(), "row {} was lost on its way", self.next + 1);
         self.writer.finish()?;
         Ok(Finished { interrupted: false, errors: self.errors.commit()? })
     }

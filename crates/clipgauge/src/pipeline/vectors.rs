@@ -94,7 +94,7 @@ impl VectorOutput {
                     columns.kept.iter().map(|&column| Column::Text { name: columns.names[column].clone() }).collect();
                 all.extend([IMAGE_COLUMN, TEXT_COLUMN].map(|name| Column::Vector { name: name.to_owned(), width }));
                 all.extend(options.error_column.clone().map(|name| Column::Text { name }));
-                let fails = |source| AtomicError::Create { path: options.output.clone(), source };
+                let fails = |source| AtomicError::Write { path: options.output.clone(), source };
                 let file = ParquetFile::new(file, all, &notes).map_err(fails)?;
                 let normalize = layout == VectorLayout::Parquet { normalize: true };
                 Ok(Self::Parquet { file, columns, normalize, has_error: options.error_column.is_some() })

@@ -18,6 +18,8 @@ use crate::row::RowErrorKind;
 /// What came of a run, besides its counts.
 #[derive(Debug, Clone, Default)]
 pub struct Outcome {
+    /// The id of each model, in their order, if it came from the hub.
+    pub model_ids: Vec<Option<String>>,
     /// The commit of each model, in their order, if it came from the hub.
     pub revisions: Vec<Option<String>>,
     /// Whether the run was ended before its last row.
@@ -68,6 +70,8 @@ pub struct ScoreSummary {
     pub column: String,
     /// The model as it was named.
     pub model: String,
+    /// The id that the name stands for, if it is one of the hub.
+    pub model_id: Option<String>,
     /// The commit of the model, if it came from the hub.
     pub revision: Option<String>,
     /// The name of the metric.
@@ -183,7 +187,7 @@ impl Stats {
             failures,
             truncated_captions: self.truncated_captions.load(Ordering::Relaxed),
             ragged_rows: self.ragged_rows.load(Ordering::Relaxed),
-            scores: self.scores(options, &outcome.revisions),
+            scores: self.scores(options, &outcome),
             options: RunOptions::from(options),
             versions: Versions {
                 clipgauge: env!("CARGO_PKG_VERSION"),
@@ -196,12 +200,13 @@ impl Stats {
         }
     }
 
-    fn scores(&self, options: &ScoreOptions, revisions: &[Option<String>]) -> Vec<ScoreSummary> {
+    fn scores(&self, options: &ScoreOptions, outcome: &Outcome) -> Vec<ScoreSummary> {
         let columns = options.score_columns().into_iter().enumerate();
         let summary = |(index, column): (usize, ScoreColumn<'_>)| ScoreSummary {
             column: column.name,
             model: column.model.to_owned(),
-            revision: revisions.get(index / options.metrics.len().max(1)).cloned().flatten(),
+            model_id: outcome.model_ids.get(index / options.metrics.len()).cloned().flatten(),
+            revision: outcome.revisions.get(index / options.metrics.len()).cloned().flatten(),
             metric: column.metric.name(),
             quantiles: self.scores.get(index).and_then(quantiles),
         };
@@ -291,6 +296,9 @@ impl fmt::Display for Summary {
         for score in &self.scores {
             let Some(quantiles) = &score.quantiles else { continue };
             write!(f, "\n{} of {}", score.metric, score.model)?;
+            if let Some(id) = score.model_id.as_ref().filter(|id| !score.model.starts_with(id.as_str())) {
+                write!(f, " ({id})")?;
+            }
             if let Some(revision) = &score.revision {
                 write!(f, "@{revision}")?;
             }
@@ -347,6 +355,7 @@ mod tests {
         let stats = stats();
         assert_eq!((stats.rows(), stats.failures()), (6, 3));
         let outcome = Outcome {
+            model_ids: vec![Some("openai/clip-vit-base-patch32".to_owned())],
             revisions: vec![Some("abc".to_owned())],
             errors: Some("out.csv.errors.csv".into()),
             partial: Some("out.csv.partial".into()),

@@ -14,6 +14,8 @@ pub(super) const UTF8_BOM: &[u8] = b"\xEF\xBB\xBF";
 pub(super) fn check(input: &Input, start: &[u8]) -> Result<(), TableError> {
     let through = |command: &str| format!("use `{}`", input.piped_through(command));
     let (what, remedy) = match start {
+        // Before UTF-16, whose mark it begins with.
+        [0xFF, 0xFE, 0, 0] | [0, 0, 0xFE, 0xFF] => ("UTF-32", through("iconv -f UTF-32 -t UTF-8")),
         [0xFF, 0xFE, ..] | [0xFE, 0xFF, ..] => ("UTF-16", through("iconv -f UTF-16 -t UTF-8")),
         // Without a byte order mark, the ASCII letters of a header still show every second byte as zero.
         [1..=255, 0, 1..=255, 0, ..] => ("UTF-16", through("iconv -f UTF-16LE -t UTF-8")),

@@ -81,7 +81,7 @@ impl VectorFolder {
             }
             Part::begin(folder.path(), 0, &options, &others)
         };
-        let part = begin().map_err(|source| AtomicError::Create { path: folder.target().to_owned(), source })?;
+        let part = begin().map_err(|source| AtomicError::Write { path: folder.target().to_owned(), source })?;
         Ok(Self { folder, options, others, part, parts: 1 })
     }
 

@@ -166,6 +166,32 @@ mod own_encoder {
         }
     }
 
+    /// An encoder that loses the last text of a batch.
+    struct Forgetful(Brightness);
+
+    impl Encoder for Forgetful {
+        fn spec(&self) -> &ModelSpec {
+            self.0.spec()
+        }
+
+        fn encode_images(&self, batch: &PixelBatch) -> Result<Embeddings, EncodeError> {
+            self.0.encode_images(batch)
+        }
+
+        fn encode_texts(&self, batch: &TokenBatch) -> Result<Embeddings, EncodeError> {
+            self.0.encode_texts(&batch.texts().take(batch.len() - 1).collect())
+        }
+    }
+
+    #[test]
+    fn that_gives_too_few_vectors_is_refused() {
+        let spec = ModelSpec { family: None, embedding_width: 2, ..pictoclip().spec().clone() };
+        let encoder: Arc<dyn Encoder> = Arc::new(Forgetful(Brightness(spec)));
+        let metric = Metric::Cosine.comparer(encoder.spec()).unwrap();
+        let error = Scorer::new(encoder, metric).score(&pairs(&examples()[..3])).unwrap_err();
+        assert!(error.to_string().contains("for 3 pairs") && error.to_string().contains("2 of 2"), "{error}");
+    }
+
     /// Each column is what its model and metric give alone, whether the models want their pictures alike or not.
     #[test]
     fn several_at_once_are_what_each_is_alone() {

@@ -164,7 +164,11 @@ fn what_is_no_text_is_refused_with_a_way_out() {
     let utf16: Vec<u8> = "url,caption\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
     let with_bom = [&[0xFF, 0xFE], utf16.as_slice()].concat();
     let big_endian: Vec<u8> = "url,caption\n".encode_utf16().flat_map(u16::to_be_bytes).collect();
-    let cases: [(&[u8], &str); 6] = [
+    let cases: [(&[u8], &str); 7] = [
+        (
+            b"\xFF\xFE\0\0u\0\0\0",
+            "standard input is UTF-32, not UTF-8 text; use `iconv -f UTF-32 -t UTF-8 | clipgauge score -`",
+        ),
         (&with_bom, "standard input is UTF-16, not UTF-8 text; use `iconv -f UTF-16 -t UTF-8 | clipgauge score -`"),
         (&utf16, "standard input is UTF-16, not UTF-8 text; use `iconv -f UTF-16LE -t UTF-8 | clipgauge score -`"),
         (&big_endian, "standard input is UTF-16, not UTF-8 text; use `iconv -f UTF-16BE -t UTF-8 | clipgauge score -`"),
