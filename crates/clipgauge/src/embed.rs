@@ -9,7 +9,7 @@ use std::sync::Arc;
 use clipgauge_core::decode::DecodeOptions;
 use clipgauge_core::encoder::Encoder;
 
-use crate::encoding::PairEncoder;
+use crate::encoding::{PairEncoder, with_captions_apart};
 use crate::row::RowError;
 use crate::scorer::{DEFAULT_BATCH_SIZE, Pair, ScoreError};
 use crate::stats::Stats;
@@ -81,6 +81,11 @@ impl Embedder {
 
     /// Embeds pairs on this thread, all at once, and notes how long each stage took.
     pub(crate) fn embed_batch(&self, pairs: &[Pair<'_>], stats: &Stats) -> Result<Vec<Embedded>, ScoreError> {
+        let failed = |error| Embedded { vectors: Err(error), is_truncated: false };
+        with_captions_apart(pairs, &|pairs| self.encode(pairs, stats), &failed)
+    }
+
+    fn encode(&self, pairs: &[Pair<'_>], stats: &Stats) -> Result<Vec<Embedded>, ScoreError> {
         let mut vectors = Vec::with_capacity(pairs.len());
         let notes = self.encoder.encode(pairs, stats, |encoded| {
             let rows = encoded.images.rows().zip(encoded.texts.rows());

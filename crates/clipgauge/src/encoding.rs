@@ -13,7 +13,7 @@ use clipgauge_core::spec::ImageSpec;
 use clipgauge_core::tokenize::{TokenBatch, canonicalize};
 
 use crate::picture::decode_guarded;
-use crate::row::RowError;
+use crate::row::{RowError, RowErrorKind};
 use crate::scorer::{Image, Pair, ScoreError};
 use crate::stats::{Stage, Stats};
 
@@ -44,6 +44,25 @@ pub(crate) struct BatchNotes {
     pub(crate) failures: Vec<Option<RowError>>,
     /// Whether a pair's caption was longer than an encoder takes.
     pub(crate) truncated: Vec<bool>,
+}
+
+/// Does the `work` for all pairs at once. One caption that a model cannot read is its own pair's error, of which `failed`
+/// makes what that pair gets: which one it is shows when each is alone, where every other gets what it would have had.
+pub(crate) fn with_captions_apart<T>(
+    pairs: &[Pair<'_>],
+    work: &impl Fn(&[Pair<'_>]) -> Result<Vec<T>, ScoreError>,
+    failed: &impl Fn(RowError) -> T,
+) -> Result<Vec<T>, ScoreError> {
+    match (work(pairs), pairs) {
+        (Err(error), [_]) if error.is_of_a_caption() => {
+            let message = format!("the caption cannot be read: {error}");
+            Ok(vec![failed(RowError::new(RowErrorKind::Unsupported, message))])
+        }
+        (Err(error), _) if error.is_of_a_caption() => {
+            pairs.chunks(1).map(|pair| Ok(with_captions_apart(pair, work, failed)?.swap_remove(0))).collect()
+        }
+        (done, _) => done,
+    }
 }
 
 impl PairEncoder {

@@ -117,7 +117,7 @@ row_error_kinds! {
     Empty = "empty", transient: false;
     /// Bytes, but not of a picture.
     NotAnImage = "not_an_image", transient: false;
-    /// A picture in a format that is not decoded.
+    /// A picture in a format that is not decoded, or a caption with tokens that the model does not know.
     Unsupported = "unsupported", transient: false;
     /// A picture that ends too early.
     Truncated = "truncated", transient: false;

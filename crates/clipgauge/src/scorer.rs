@@ -13,7 +13,7 @@ use clipgauge_core::metric::Compare;
 use clipgauge_core::pixels::Pixels;
 use clipgauge_core::tokenize::TokenizeError;
 
-use crate::encoding::PairEncoder;
+use crate::encoding::{PairEncoder, with_captions_apart};
 use crate::row::RowError;
 use crate::stats::{Stage, Stats};
 
@@ -177,6 +177,16 @@ pub enum ScoreError {
     },
 }
 
+impl ScoreError {
+    /// Whether it is about one caption, which has a token that the tokenizer or the model cannot do anything with.
+    pub(crate) fn is_of_a_caption(&self) -> bool {
+        matches!(
+            self,
+            Self::Tokenize(_) | Self::Encode(EncodeError::TokenOutOfRange { .. } | EncodeError::TextLength { .. })
+        )
+    }
+}
+
 impl Scorer {
     /// Puts an encoder and a metric together, with a thread for each core.
     pub fn new(encoder: impl Into<Arc<dyn Encoder>>, metric: impl Into<Arc<dyn Compare>>) -> Self {
@@ -275,6 +285,11 @@ impl Scorer {
 
     /// Scores pairs on this thread, all at once, and notes how long each stage took.
     pub(crate) fn score_batch(&self, pairs: &[Pair<'_>], stats: &Stats) -> Result<Vec<Scored>, ScoreError> {
+        let failed = |error| Scored { scores: Err(error), is_truncated: false };
+        with_captions_apart(pairs, &|pairs| self.encode_and_compare(pairs, stats), &failed)
+    }
+
+    fn encode_and_compare(&self, pairs: &[Pair<'_>], stats: &Stats) -> Result<Vec<Scored>, ScoreError> {
         let mut scores = vec![Vec::new(); pairs.len()];
         let notes = self.encoder.encode(pairs, stats, |encoded| {
             let metrics = &self.metrics[encoded.encoder];

@@ -67,6 +67,7 @@ pub struct Stats {
     failed: [AtomicU64; RowErrorKind::ALL.len()],
     truncated_captions: AtomicU64,
     ragged_rows: AtomicU64,
+    not_numbers: AtomicU64,
     nanoseconds: [AtomicU64; Stage::ALL.len()],
     /// One for each column of scores.
     scores: Vec<Mutex<Distribution>>,
@@ -81,6 +82,7 @@ impl Stats {
             failed: [const { AtomicU64::new(0) }; _],
             truncated_captions: AtomicU64::new(0),
             ragged_rows: AtomicU64::new(0),
+            not_numbers: AtomicU64::new(0),
             nanoseconds: [const { AtomicU64::new(0) }; _],
             scores: (0..columns).map(|_| Mutex::default()).collect(),
         }
@@ -89,6 +91,9 @@ impl Stats {
     /// A row got these scores, one for each column.
     pub fn scored(&self, scores: &[f32]) {
         add(&self.scored, 1);
+        if scores.iter().any(|score| score.is_nan()) {
+            add(&self.not_numbers, 1);
+        }
         for (distribution, score) in self.scores.iter().zip(scores) {
             distribution.lock().unwrap_or_else(PoisonError::into_inner).add(*score);
         }

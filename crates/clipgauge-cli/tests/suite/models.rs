@@ -66,6 +66,9 @@ fn showing_fetches_no_weights() {
     let text = bench.run("models show org/siglip").expect_code(0);
     assert!(text.text().contains("weights     not here; `clipgauge models fetch` gets them"), "{}", text.text());
 
+    let ran = bench.run("models check org/siglip").expect_code(1);
+    assert!(ran.stderr.contains("the model `org/siglip` is not in the cache"), "{}", ran.stderr);
+
     let fetched = run_with_hub(&bench, &hub, "models fetch org/siglip").expect_code(0);
     let folder = fetched.text().trim_end();
     assert!(Path::new(folder).join("model.safetensors").is_file(), "{folder}");

@@ -49,24 +49,28 @@ fn a_description_is_that_of_the_loaded_model() {
     }
 }
 
-/// The sizes of `openai/clip-vit-base-patch32`: its operations are those of open_clip's `docs/model_profile.csv`.
+/// Of models with the defaults of their families, against open_clip's `docs/model_profile.csv` (ViT-B-32,
+/// ViT-B-16-SigLIP).
 #[test]
 fn operations_are_counted_as_others_count_them() {
-    let folder = TempDir::new().unwrap();
-    fs::write(folder.path().join("config.json"), r#"{"model_type": "clip"}"#).unwrap();
-    let preprocessor = golden::file("models/clip-f16/preprocessor_config.json");
-    let preprocessor = fs::read_to_string(preprocessor).unwrap();
-    let mut preprocessor: serde_json::Value = serde_json::from_str(&preprocessor).unwrap();
-    preprocessor["crop_size"] = serde_json::json!({"height": 224, "width": 224});
-    preprocessor["size"] = serde_json::json!({"shortest_edge": 224});
-    fs::write(folder.path().join("preprocessor_config.json"), preprocessor.to_string()).unwrap();
-    let described = describe(folder.path());
-    assert_eq!((described.image_tower.tokens, described.text_tower.tokens), (50, 77));
-    let giga = |flops: u64| (flops as f64 / 1e7).round() / 100.0;
-    assert_eq!((giga(described.image_tower.flops), giga(described.text_tower.flops)), (8.82, 5.96));
-    let remarks = described.remarks();
-    assert!(remarks.iter().any(|remark| remark.contains("no tokenizer")), "{remarks:?}");
-    assert!(remarks.iter().any(|remark| remark.contains("vision_config.hidden_size")), "{remarks:?}");
+    for (family, preprocessor, tokens, operations) in
+        [("clip", "models/clip-f16", (50, 77), (8.82, 5.96)), ("siglip", "families/siglip", (196, 64), (35.42, 11.02))]
+    {
+        let folder = TempDir::new().unwrap();
+        fs::write(folder.path().join("config.json"), format!(r#"{{"model_type": "{family}"}}"#)).unwrap();
+        let preprocessor = golden::file(preprocessor).join("preprocessor_config.json");
+        let preprocessor = fs::read_to_string(preprocessor).unwrap().replace("32", "224");
+        fs::write(folder.path().join("preprocessor_config.json"), preprocessor).unwrap();
+        let described = describe(folder.path());
+        assert_eq!((described.image_tower.tokens, described.text_tower.tokens), tokens, "{family}");
+        // The profile has two decimals, and counts the projection of SigLIP's probe, which is the same for all pictures.
+        for (flops, giga) in [(described.image_tower.flops, operations.0), (described.text_tower.flops, operations.1)] {
+            assert!((flops as f64 / 1e9 / giga - 1.0_f64).abs() < 1e-3, "{family}: {flops}, not {giga} GFLOP");
+        }
+        let remarks = described.remarks();
+        assert!(remarks.iter().any(|remark| remark.contains("no tokenizer")), "{remarks:?}");
+        assert!(remarks.iter().any(|remark| remark.contains("vision_config.hidden_size")), "{remarks:?}");
+    }
 }
 
 #[test]

@@ -134,7 +134,7 @@ mod tests {
             ("clip.v1_2", hub("clip.v1_2", "main")),
             ("ViT-L/14@336px", hub("openai/clip-vit-large-patch14-336", "main")),
             ("hf-hub:org/name@v2", hub("org/name", "v2")),
-            ("hf_clip:../up", Err("letters, digits")),
+            ("hf_clip:../up", Err("begins or ends with")),
             ("open_clip:ViT-B-32/laion", Err("no model of open_clip's that is known here; near ones are `open_clip:")),
             ("org/name@v1.0", hub("org/name", "v1.0")),
             ("org/name@refs/pr/1", hub("org/name", "refs/pr/1")),

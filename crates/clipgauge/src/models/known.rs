@@ -60,6 +60,12 @@ static TABLE: LazyLock<Table> = LazyLock::new(|| {
 });
 
 /// The well-known models, by family.
+///
+/// ```
+/// let mut models = clipgauge::models::known().iter();
+/// let model = models.find(|model| model.id == "openai/clip-vit-base-patch32").expect("is well known");
+/// assert_eq!((model.embedding_width, model.context_length), (512, Some(77)));
+/// ```
 pub fn known() -> &'static [KnownModel] {
     &TABLE.models
 }

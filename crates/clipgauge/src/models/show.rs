@@ -30,6 +30,14 @@ pub struct Shown {
 /// Describes a model. Of one from the hub the configuration and the tokenizer are fetched where they are not in the
 /// cache, and never the weights.
 ///
+/// ```
+/// use clipgauge::{cancel::Cancel, hub::HubOptions, models, progress::Silent};
+///
+/// let shown = models::show("pictoclip", &HubOptions::from_env(), &Silent, &Cancel::new())?;
+/// assert_eq!((shown.description.family, shown.description.embedding_width), ("CLIP", 128));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
 /// # Errors
 /// The model cannot be found, or its files are not those of a model that can be used.
 pub fn show(name: &str, options: &HubOptions, progress: &dyn Progress, cancel: &Cancel) -> Result<Shown, ModelError> {

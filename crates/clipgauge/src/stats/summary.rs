@@ -46,6 +46,8 @@ pub struct Summary {
     pub truncated_captions: u64,
     /// The rows with another number of fields than the header.
     pub ragged_rows: u64,
+    /// The rows with a score that is NaN, which only broken weights or an encoder of one's own give.
+    pub not_numbers: u64,
     /// The columns of scores, in their order.
     pub scores: Vec<ScoreSummary>,
     /// What the run was told.
@@ -187,6 +189,7 @@ impl Stats {
             failures,
             truncated_captions: self.truncated_captions.load(Ordering::Relaxed),
             ragged_rows: self.ragged_rows.load(Ordering::Relaxed),
+            not_numbers: self.not_numbers.load(Ordering::Relaxed),
             scores: self.scores(options, &outcome),
             options: RunOptions::from(options),
             versions: Versions {
@@ -303,6 +306,13 @@ impl fmt::Display for Summary {
                 write!(f, "@{revision}")?;
             }
             write!(f, ": {quantiles}")?;
+        }
+        if self.not_numbers > 0 {
+            write!(
+                f,
+                "\n{} NaN for a score: are the model's weights whole?",
+                plural(self.not_numbers, "row has", "rows have")
+            )?;
         }
         if self.truncated_captions > 0 {
             let captions = plural(self.truncated_captions, "caption was", "captions were");

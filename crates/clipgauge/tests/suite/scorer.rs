@@ -216,4 +216,43 @@ mod own_encoder {
             assert_eq!(found, alone.each_ref().map(|column| column[row]), "row {}", row + 1);
         }
     }
+
+    /// An encoder that knows the first ids of the vocabulary only.
+    struct ShortVocabulary(Arc<dyn Encoder>);
+
+    impl Encoder for ShortVocabulary {
+        fn spec(&self) -> &ModelSpec {
+            self.0.spec()
+        }
+
+        fn encode_images(&self, batch: &PixelBatch) -> Result<Embeddings, EncodeError> {
+            self.0.encode_images(batch)
+        }
+
+        fn encode_texts(&self, batch: &TokenBatch) -> Result<Embeddings, EncodeError> {
+            let (unknown, vocabulary) =
+                (self.spec().tokenizer.as_ref().unwrap().tokenize("zebra").unwrap().ids[1], 6000);
+            match batch.ids().iter().find(|id| **id == unknown) {
+                Some(&id) => Err(EncodeError::TokenOutOfRange { id, vocabulary }),
+                None => self.0.encode_texts(batch),
+            }
+        }
+    }
+
+    #[test]
+    fn a_caption_that_the_model_cannot_read_is_its_own_error() {
+        let rows = examples();
+        let metric = || Metric::Cosine.comparer(pictoclip().spec()).unwrap();
+        let encoder: Arc<dyn Encoder> = Arc::new(ShortVocabulary(pictoclip()));
+        let mut pairs = pairs(&rows[..8]);
+        let expected = scorer().score(&pairs).unwrap();
+        pairs[5].caption = "zebra";
+        let scored = Scorer::new(encoder, metric()).score(&pairs).unwrap();
+        let error = scored[5].score().unwrap_err();
+        assert_eq!(error.kind, RowErrorKind::Unsupported);
+        assert!(error.message.contains("outside the model's vocabulary of 6000"), "{error}");
+        for row in [0, 1, 2, 3, 4, 6, 7] {
+            assert_eq!(scored[row], expected[row], "row {}", row + 1);
+        }
+    }
 }
