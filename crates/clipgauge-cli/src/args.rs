@@ -1,5 +1,8 @@
-//! The flags. Help, manual page and completions are all made from this file and the registries that it names.
+//! The flags. Help, manual page and completions are all made from this file, those below it and the registries that
+//! they name.
 
+mod compare;
+mod embed;
 mod models;
 
 use std::num::NonZeroUsize;
@@ -12,6 +15,9 @@ use clipgauge::core::metric::Metric;
 use clipgauge::options::{DEFAULT_BATCH_SIZE, DEFAULT_MODEL, Precision, TableFormat};
 
 use crate::value;
+
+pub(crate) use compare::CompareArgs;
+pub(crate) use embed::{EmbedArgs, EmbedFormat};
 pub(crate) use models::{ModelsArgs, ModelsCommand};
 
 /// How well does each image match its caption?
@@ -30,6 +36,8 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Score(Box<ScoreArgs>),
+    Compare(Box<CompareArgs>),
+    Embed(Box<EmbedArgs>),
     Models(ModelsArgs),
     Completions(CompletionsArgs),
     Man(ManArgs),
@@ -91,13 +99,8 @@ pub(crate) struct OutputArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Columns")]
 pub(crate) struct ColumnArgs {
-    /// The column with the image: a path, a URL or a data: URI
-    #[arg(long, value_name = "NAME", default_value = "url")]
-    pub(crate) image_column: String,
-
-    /// The column with the caption
-    #[arg(long, value_name = "NAME", default_value = "caption")]
-    pub(crate) caption_column: String,
+    #[command(flatten)]
+    pub(crate) read: ReadColumnArgs,
 
     /// The column that is added
     #[arg(long, value_name = "NAME", default_value = "similarity")]
@@ -110,6 +113,18 @@ pub(crate) struct ColumnArgs {
     /// Replace columns of these names that are there already
     #[arg(long)]
     pub(crate) overwrite: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Columns")]
+pub(crate) struct ReadColumnArgs {
+    /// The column with the image: a path, a URL or a data: URI
+    #[arg(long, value_name = "NAME", default_value = "url")]
+    pub(crate) image_column: String,
+
+    /// The column with the caption
+    #[arg(long, value_name = "NAME", default_value = "caption")]
+    pub(crate) caption_column: String,
 }
 
 #[derive(Debug, Args)]
@@ -137,6 +152,13 @@ pub(crate) struct ModelArgs {
     )]
     pub(crate) metrics: Vec<Metric>,
 
+    #[command(flatten)]
+    pub(crate) work: WorkArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Model")]
+pub(crate) struct WorkArgs {
     /// Put captions in lower case and drop their punctuation first
     ///
     /// SigLIP 2 was trained so, and open_clip does it; the tokenizers of SigLIP 2 on the Hugging Face hub do not, and
@@ -242,6 +264,13 @@ pub(crate) struct ReportArgs {
     #[arg(long)]
     pub(crate) allow_failures: bool,
 
+    #[command(flatten)]
+    pub(crate) screen: ScreenArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Reports")]
+pub(crate) struct ScreenArgs {
     /// When to show progress, on standard error
     #[arg(long, value_name = "WHEN", value_enum, default_value_t = ProgressWhen::Auto)]
     pub(crate) progress: ProgressWhen,

@@ -19,6 +19,8 @@ fn main() -> ExitCode {
     let Cli { command } = Cli::parse();
     let ended = match command {
         Command::Score(args) => command::score::run(*args),
+        Command::Compare(args) => command::compare::run(&args),
+        Command::Embed(args) => command::embed::run(*args),
         Command::Models(args) => command::models::run(args),
         Command::Completions(args) => command::completions::run(&args),
         Command::Man(args) => command::man::run(&args),

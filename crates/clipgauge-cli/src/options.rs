@@ -1,23 +1,27 @@
 //! From the flags to what the library takes.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use anyhow::bail;
+use clipgauge::compare::CompareOptions;
 use clipgauge::core::decode::DecodeOptions;
+use clipgauge::embed::{EmbedOptions, VectorLayout};
 use clipgauge::options::{Input, Output, ScoreOptions};
 use clipgauge::source::FetchOptions;
+use clipgauge::vectors::DEFAULT_PART_ROWS;
 
-use crate::args::{OutputArgs, ScoreArgs};
+use crate::args::{CompareArgs, EmbedArgs, EmbedFormat, FetchArgs, OutputArgs, PictureArgs, ScoreArgs};
 
 /// What the flags of `clipgauge score` say.
 pub(crate) fn score_options(args: ScoreArgs) -> ScoreOptions {
     let ScoreArgs { input, output, columns, model, fetch, pictures, report } = args;
     ScoreOptions {
-        input: if is_dash(&input) { Input::Stdin } else { Input::File(input) },
+        input: input_of(input),
         delimiter: output.delimiter,
         format: output.format,
-        output: place(output),
-        image_column: columns.image_column,
-        caption_column: columns.caption_column,
+        output: place(&output),
+        image_column: columns.read.image_column,
+        caption_column: columns.read.caption_column,
         column: columns.column,
         overwrite: columns.overwrite,
         error_column: columns.error_column,
@@ -25,33 +29,90 @@ pub(crate) fn score_options(args: ScoreArgs) -> ScoreOptions {
         summary: report.summary,
         models: model.models,
         metrics: model.metrics,
-        canonicalize_captions: model.canonicalize_captions,
-        threads: model.threads,
-        batch_size: model.batch_size,
-        precision: model.precision,
-        fetch: FetchOptions {
-            concurrency: fetch.concurrency.get(),
-            per_host: fetch.per_host.get(),
-            timeout: fetch.timeout,
-            connect_timeout: fetch.connect_timeout,
-            retries: fetch.retries,
-            max_bytes: fetch.max_bytes,
-            headers: fetch.headers,
-            user_agent: fetch.user_agent,
-            ..FetchOptions::default()
-        },
-        decode: DecodeOptions {
-            max_pixels: pictures.max_pixels,
-            apply_orientation: !pictures.ignore_exif,
-            background: pictures.background,
-        },
+        canonicalize_captions: model.work.canonicalize_captions,
+        threads: model.work.threads,
+        batch_size: model.work.batch_size,
+        precision: model.work.precision,
+        fetch: fetch_options(&fetch),
+        decode: decode_options(&pictures),
     }
 }
 
-fn place(args: OutputArgs) -> Output {
-    match args.output {
+/// What the flags of `clipgauge compare` say.
+pub(crate) fn compare_options(args: &CompareArgs) -> CompareOptions {
+    CompareOptions {
+        models: args.model.models.clone(),
+        metrics: args.model.metrics.clone(),
+        canonicalize_captions: args.model.canonicalize_captions,
+        fetch: fetch_options(&args.fetch),
+        decode: decode_options(&args.pictures),
+    }
+}
+
+/// What the flags of `clipgauge embed` say, or which do not go together.
+pub(crate) fn embed_options(args: EmbedArgs) -> Result<EmbedOptions, anyhow::Error> {
+    let EmbedArgs { input, output, columns, model, fetch, pictures, report } = args;
+    let layout = match output.format {
+        EmbedFormat::Parquet => {
+            let npy_flags = [("--dtype", output.dtype.is_some()), ("--part-rows", output.part_rows.is_some())];
+            if let Some((flag, _)) = npy_flags.iter().find(|(_, is_given)| *is_given) {
+                bail!("{flag} says how arrays are written; leave it away, or use --format npy");
+            }
+            VectorLayout::Parquet { normalize: output.normalize }
+        }
+        EmbedFormat::Npy => VectorLayout::Npy {
+            element: output.dtype.unwrap_or_default(),
+            part_rows: output.part_rows.unwrap_or(DEFAULT_PART_ROWS),
+        },
+    };
+    Ok(EmbedOptions {
+        layout,
+        delimiter: output.delimiter,
+        format: output.input_format,
+        image_column: columns.read.image_column,
+        caption_column: columns.read.caption_column,
+        overwrite: columns.overwrite,
+        error_column: columns.error_column,
+        errors: report.errors,
+        summary: report.summary,
+        model: model.model,
+        canonicalize_captions: model.work.canonicalize_captions,
+        threads: model.work.threads,
+        batch_size: model.work.batch_size,
+        precision: model.work.precision,
+        fetch: fetch_options(&fetch),
+        decode: decode_options(&pictures),
+        ..EmbedOptions::new(input_of(input), output.output)
+    })
+}
+
+fn input_of(path: PathBuf) -> Input {
+    if is_dash(&path) { Input::Stdin } else { Input::File(path) }
+}
+
+fn fetch_options(args: &FetchArgs) -> FetchOptions {
+    FetchOptions {
+        concurrency: args.concurrency.get(),
+        per_host: args.per_host.get(),
+        timeout: args.timeout,
+        connect_timeout: args.connect_timeout,
+        retries: args.retries,
+        max_bytes: args.max_bytes,
+        headers: args.headers.clone(),
+        user_agent: args.user_agent.clone(),
+        ..FetchOptions::default()
+    }
+}
+
+fn decode_options(args: &PictureArgs) -> DecodeOptions {
+    DecodeOptions { max_pixels: args.max_pixels, apply_orientation: !args.ignore_exif, background: args.background }
+}
+
+/// Where the table goes.
+pub(crate) fn place(args: &OutputArgs) -> Output {
+    match &args.output {
         _ if args.in_place => Output::InPlace,
-        Some(path) if !is_dash(&path) => Output::File(path),
+        Some(path) if !is_dash(path) => Output::File(path.clone()),
         Some(_) | None => Output::Stdout,
     }
 }
@@ -83,6 +144,28 @@ mod tests {
     fn defaults_are_those_of_the_library() {
         let library = ScoreOptions::new(Input::File("in.csv".into()));
         assert_eq!(format!("{:?}", options(&["in.csv"])), format!("{library:?}"));
+    }
+
+    #[test]
+    fn defaults_of_compare_are_those_of_the_library() {
+        let cli = Cli::try_parse_from(["clipgauge", "compare", "a.png", "b.png"]).expect("flags");
+        let Command::Compare(args) = cli.command else { panic!("{:?}", cli.command) };
+        assert_eq!(format!("{:?}", compare_options(&args)), format!("{:?}", CompareOptions::default()));
+    }
+
+    #[test]
+    fn defaults_of_embed_are_those_of_the_library() {
+        let options = |flags: &[&str]| {
+            let command = ["clipgauge", "embed", "in.csv", "-o", "out"];
+            match Cli::try_parse_from(command.iter().chain(flags)).expect("flags").command {
+                Command::Embed(args) => embed_options(*args),
+                other => panic!("{other:?}"),
+            }
+        };
+        let library = EmbedOptions::new(Input::File("in.csv".into()), "out".into());
+        assert_eq!(format!("{:?}", options(&[]).expect("options")), format!("{library:?}"));
+        assert_eq!(options(&["--format=npy"]).expect("options").layout, VectorLayout::NPY);
+        assert!(options(&["--dtype=f32"]).is_err() && options(&["--part-rows=5"]).is_err());
     }
 
     #[test]

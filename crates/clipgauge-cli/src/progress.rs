@@ -61,9 +61,15 @@ impl Screen {
     }
 
     /// Downloads alone, for a command without rows.
-    pub(crate) fn of_downloads() -> Self {
+    pub(crate) fn of_downloads(when: ProgressWhen, is_quiet: bool) -> Self {
         let is_terminal = io::stderr().is_terminal();
-        let shows = if is_terminal { Shows::Bars(Bars::of_downloads()) } else { Shows::Lines(Lines::new(EVERY)) };
+        let shows = match when {
+            _ if is_quiet => Shows::Nothing { is_quiet },
+            ProgressWhen::Never => Shows::Nothing { is_quiet },
+            ProgressWhen::Auto | ProgressWhen::Always if is_terminal => Shows::Bars(Bars::of_downloads()),
+            ProgressWhen::Auto => Shows::Lines(Lines::new(EVERY)),
+            ProgressWhen::Always => Shows::Lines(Lines::new(ALWAYS_EVERY)),
+        };
         Self { shows: Arc::new(shows) }
     }
 

@@ -3,6 +3,8 @@
 //! A file that is not committed leaves no trace, whatever ends the run short of a power cut or `kill -9`: those may
 //! leave `NAME.XXXXXX.partial`. What the name stood for before stays as it was until the new file takes its place.
 
+pub mod folder;
+
 use std::ffi::OsString;
 use std::fs::{self, File, Permissions};
 use std::io::{self, BufWriter, Write};
@@ -236,6 +238,12 @@ pub enum AtomicError {
         /// The folder.
         path: PathBuf,
     },
+    /// Something stands where a folder is to be.
+    #[error("{} is there already, and folders are not written over; name another, or remove it first", path.display())]
+    Taken {
+        /// The folder.
+        path: PathBuf,
+    },
     /// It cannot be begun.
     #[error("{} cannot be written: no file can be created in the folder {}", path.display(), folder.display())]
     Create {
@@ -261,7 +269,7 @@ pub enum AtomicError {
 impl AtomicError {
     /// Whether the command line is wrong rather than the world.
     pub fn is_usage(&self) -> bool {
-        matches!(self, Self::NoFolder { .. } | Self::IsFolder { .. })
+        matches!(self, Self::NoFolder { .. } | Self::IsFolder { .. } | Self::Taken { .. })
     }
 }
 

@@ -2,6 +2,10 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+/// How often one that waits for the request looks whether it is there. A signal handler can wake nobody.
+const TICK: Duration = Duration::from_millis(50);
 
 /// Why a run is to end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,6 +46,13 @@ impl Cancel {
             0 => None,
             cause if cause == Cause::Interrupt as usize => Some(Cause::Interrupt),
             _ => Some(Cause::Terminate),
+        }
+    }
+
+    /// Waits until the run is to end. Must be called within a Tokio runtime with a clock.
+    pub(crate) async fn requested(&self) {
+        while !self.is_requested() {
+            tokio::time::sleep(TICK).await;
         }
     }
 

@@ -123,7 +123,7 @@ fn find(
         let downloads = Downloads { api: &api, cache, options, progress };
         tokio::select! {
             fetched = downloads.model(part, cached.is_some()) => fetched,
-            () = requested(cancel) => Err(HubError::Interrupted),
+            () = cancel.requested() => Err(HubError::Interrupted),
         }
     });
     match (fetched, cached) {
@@ -132,13 +132,5 @@ fn find(
             Ok(commit)
         }
         (fetched, _) => fetched,
-    }
-}
-
-/// Waits until the run is to end.
-async fn requested(cancel: &Cancel) {
-    const TICK: std::time::Duration = std::time::Duration::from_millis(50);
-    while !cancel.is_requested() {
-        tokio::time::sleep(TICK).await;
     }
 }

@@ -6,10 +6,15 @@ pub mod address;
 pub mod atomic;
 pub mod cancel;
 mod client;
+pub mod compare;
+#[cfg(feature = "parquet")]
+pub mod embed;
+mod encoding;
 pub mod errors_file;
 pub mod hub;
 pub mod models;
 pub mod options;
+mod picture;
 pub mod pipeline;
 pub mod progress;
 pub mod row;
@@ -17,6 +22,8 @@ pub mod scorer;
 pub mod source;
 pub mod stats;
 pub mod table;
+#[cfg(feature = "parquet")]
+pub mod vectors;
 
 pub use clipgauge_core as core;
 

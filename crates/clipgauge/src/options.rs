@@ -113,9 +113,7 @@ impl ScoreOptions {
         if self.output == Output::InPlace && self.input == Input::Stdin {
             return Err(OptionsError::InPlaceOfStdin);
         }
-        if let Some(delimiter @ (b'"' | b'\n' | b'\r')) = self.delimiter {
-            return Err(OptionsError::Delimiter { delimiter: char::from(delimiter) });
-        }
+        self.check_delimiter()?;
         for (flag, is_empty) in [("--model", self.models.is_empty()), ("--metric", self.metrics.is_empty())] {
             if is_empty {
                 return Err(OptionsError::Missing { flag });
@@ -123,6 +121,23 @@ impl ScoreOptions {
         }
         self.check_columns()?;
         self.check_paths()
+    }
+
+    /// The same for a run that adds no score.
+    #[cfg(feature = "parquet")]
+    pub(crate) fn check_without_scores(&self) -> Result<(), OptionsError> {
+        self.check_delimiter()?;
+        self.check_columns()?;
+        self.check_paths()
+    }
+
+    fn check_delimiter(&self) -> Result<(), OptionsError> {
+        match self.delimiter {
+            Some(delimiter @ (b'"' | b'\n' | b'\r')) => {
+                Err(OptionsError::Delimiter { delimiter: char::from(delimiter) })
+            }
+            _ => Ok(()),
+        }
     }
 
     /// No column may be two things.
@@ -189,6 +204,14 @@ pub enum OptionsError {
     /// There is nothing to score with.
     #[error("{flag} is given no value; give it one")]
     Missing {
+        /// The flag.
+        flag: &'static str,
+    },
+    /// Rows that failed are not written at all.
+    #[error(
+        "{flag} has no place in a folder of arrays, where rows that fail are left out; drop it, or use --format parquet"
+    )]
+    NoFailedRows {
         /// The flag.
         flag: &'static str,
     },

@@ -1,12 +1,14 @@
 //! The whole way of a table: rows are read, images fetched, batches scored, rows joined in their order and written.
 //!
 //! ```text
-//! read rows ─▶ fetch ─▶ score (decode ─▶ preprocess ─▶ encode │ tokenize ─▶ encode ─▶ compare) ─▶ join ─▶ write
-//!  a thread    tasks    a thread per core, see `scorer.rs`                                        the caller's thread
+//! read rows ─▶ fetch ─▶ compute (decode ─▶ preprocess ─▶ encode │ tokenize ─▶ encode ─▶ compare) ─▶ join ─▶ write
+//!  a thread    tasks    a thread per core, see `encoding.rs`                                        the caller's thread
 //! ```
 //!
 //! What is under way is bounded in bytes: rows between reading and writing, and images between fetching and scoring.
 
+use std::num::NonZeroUsize;
+use std::path::Path;
 use std::sync::Arc;
 
 use clipgauge_core::encoder::Encoder;
@@ -15,29 +17,41 @@ use clipgauge_core::metric::MetricError;
 
 use crate::atomic::AtomicFile;
 use crate::cancel::Cancel;
+#[cfg(feature = "parquet")]
+use crate::embed::{EmbedOptions, Embedder};
 use crate::errors_file::{self, ErrorsFile};
 use crate::hub::{self, HubOptions};
+#[cfg(feature = "parquet")]
+use crate::options::Output;
 use crate::options::{OptionsError, ScoreOptions};
 use crate::progress::Progress;
 use crate::scorer::{ScoreError, Scorer};
 use crate::source::Sources;
 use crate::stats::{Outcome, Stage, Stats, Summary};
-use crate::table;
+use crate::table::{self, ReadTable};
 
+mod compute;
+mod computing;
 mod error;
 mod fetching;
 mod join;
 mod output;
-mod scoring;
+mod rows;
 mod stop;
+#[cfg(feature = "parquet")]
+mod vectors;
 mod waiting;
 
+use compute::Compute;
+use computing::Computing;
 pub use error::ScoreTableError;
 use fetching::Fetching;
-use join::{AddedColumns, Finished, Join};
+use join::{Finished, Join};
 use output::OutputFile;
-use scoring::Scoring;
+use rows::{AddedColumns, ScoredRows, WriteRows};
 use stop::Stop;
+#[cfg(feature = "parquet")]
+use vectors::{KeptColumns, Place, VectorOutput, VectorRows};
 use waiting::unless_cancelled;
 
 /// Scores a table.
@@ -65,17 +79,10 @@ pub fn score_table(
     let sources = Sources::new(options.fetch.clone())?;
     let Loaded { scorer, model_ids, revisions } = stats.time(Stage::Load, || load_scorer(options, progress, cancel))?;
 
-    let stop = Stop::new(cancel);
     let columns = AddedColumns { scores: options.score_columns().len(), has_error: options.error_column.is_some() };
-    let writer = table.layout.writer(Box::new(&mut output))?;
-    let mut join = Join::new(writer, errors, &stats, progress, columns);
-    let mut fetching = Fetching::start(table.reader, options.input.base(), sources, join.inbox(), &stats, &stop)?;
-    let scoring = Scoring::start(&scorer, options.threads, fetching.images(), join.inbox(), &stats, &stop)?;
-    join.run(scoring.count(), &stop);
-    let read = fetching.end();
-    scoring.end();
-
-    let Finished { errors, interrupted } = match join.finish(read, &stop) {
+    let writer = ScoredRows::new(table.layout.writer(Box::new(&mut output))?, columns);
+    let run = Run { base: options.input.base(), threads: options.threads, stats: &stats, progress, cancel };
+    let Finished { errors, interrupted } = match run.all(table.reader, sources, scorer, writer, errors) {
         Ok(finished) => finished,
         Err(error) => {
             // What is finished is not lost with what failed. It may be the disk that failed: then it is.
@@ -100,6 +107,86 @@ pub fn score_table(
     Ok(summary)
 }
 
+/// Keeps the vectors of a table's images and captions.
+///
+/// As in [`score_table`], rows that fail are counted and listed, and a run that is cancelled keeps its finished rows
+/// beside the output. One that fails leaves nothing.
+#[cfg(feature = "parquet")]
+pub fn embed_table(
+    options: &EmbedOptions,
+    progress: &dyn Progress,
+    cancel: &Cancel,
+) -> Result<Summary, ScoreTableError> {
+    options.check()?;
+    let run_options = options.run();
+    let stats = Arc::new(Stats::new(0));
+    // What is read keeps its format; what is written has one of its own.
+    let reading = ScoreOptions { output: Output::Stdout, error_column: None, ..run_options.clone() };
+    let table = unless_cancelled(cancel, move || table::open(&reading))??;
+    let columns = KeptColumns::find(&table.layout, options)?;
+    let for_place = options.clone();
+    let place = unless_cancelled(cancel, move || Place::open(&for_place))??;
+    let errors = ErrorsFile::new(errors_file::path(&run_options))?;
+    options.summary.as_deref().map_or(Ok(()), AtomicFile::check)?;
+    let sources = Sources::new(options.fetch.clone())?;
+    let LoadedModel { encoder, id, revision } =
+        stats.time(Stage::Load, || load_model(&options.model, progress, cancel))?;
+    let mut notes = vec![("clipgauge.model", options.model.clone())];
+    notes.extend(revision.clone().map(|revision| ("clipgauge.revision", revision)));
+    let mut output = VectorOutput::begin(place, options, columns, encoder.spec().embedding_width, notes)?;
+    let embedder = Embedder::new(encoder)
+        .with_decode_options(options.decode.clone())
+        .with_canonical_captions(options.canonicalize_captions)
+        .with_batch_size(options.batch_size);
+
+    let run = Run { base: options.input.base(), threads: options.threads, stats: &stats, progress, cancel };
+    let Finished { errors, interrupted } = run.all(table.reader, sources, embedder, VectorRows(&mut output), errors)?;
+    let partial = if interrupted {
+        Some(output.keep_partial(options)?)
+    } else {
+        output.commit(options)?;
+        None
+    };
+    let outcome = Outcome { model_ids: vec![id], revisions: vec![revision], interrupted, partial, errors };
+    let summary = stats.summary(&run_options, outcome);
+    if let Some(path) = &options.summary {
+        summary.write_to(path)?;
+    }
+    Ok(summary)
+}
+
+/// What the parts of a run share.
+struct Run<'a> {
+    base: &'a Path,
+    threads: Option<NonZeroUsize>,
+    stats: &'a Arc<Stats>,
+    progress: &'a dyn Progress,
+    cancel: &'a Cancel,
+}
+
+impl Run<'_> {
+    /// Takes all rows their way.
+    fn all(
+        &self,
+        table: Box<dyn ReadTable>,
+        sources: Sources,
+        compute: impl Compute + 'static,
+        writer: impl WriteRows,
+        errors: ErrorsFile,
+    ) -> Result<Finished, ScoreTableError> {
+        let stop = Stop::new(self.cancel);
+        let compute: Arc<dyn Compute> = Arc::new(compute);
+        let mut join = Join::new(Box::new(writer), errors, self.stats, self.progress);
+        let mut fetching = Fetching::start(table, self.base, sources, join.inbox(), self.stats, &stop)?;
+        let images = fetching.images();
+        let computing = Computing::start(&compute, self.threads, images, join.inbox(), self.stats, &stop)?;
+        join.run(computing.count(), &stop);
+        let read = fetching.end();
+        computing.end();
+        join.finish(read, &stop)
+    }
+}
+
 /// The models, put together with the metrics.
 struct Loaded {
     scorer: Scorer,
@@ -114,14 +201,7 @@ fn load_scorer(options: &ScoreOptions, progress: &dyn Progress, cancel: &Cancel)
     let mut scorer: Option<Scorer> = None;
     let (mut model_ids, mut revisions) = (Vec::new(), Vec::new());
     for name in &options.models {
-        let model = hub::resolve(name, &HubOptions::from_env(), progress, cancel)?;
-        let load = |source| ScoreTableError::Load { model: name.clone(), source };
-        tracing::info!(model = name, revision = model.revision, "loading the model");
-        let files = model.files;
-        let encoder: Arc<dyn Encoder> = unless_cancelled(cancel, move || family::load(&files))?.map_err(load)?.into();
-        if encoder.spec().tokenizer.is_none() {
-            return Err(ScoreError::NoTokenizer.into());
-        }
+        let LoadedModel { encoder, id, revision } = load_model(name, progress, cancel)?;
         let mut metrics = options.metrics.iter().map(|metric| metric.comparer(encoder.spec()));
         let first = metrics.next().ok_or(OptionsError::Missing { flag: "--metric" })??;
         let with_model = match scorer {
@@ -130,8 +210,8 @@ fn load_scorer(options: &ScoreOptions, progress: &dyn Progress, cancel: &Cancel)
         };
         scorer =
             Some(metrics.try_fold(with_model, |scorer, metric| Ok::<_, MetricError>(scorer.with_metric(metric?)))?);
-        model_ids.push(model.id);
-        revisions.push(model.revision);
+        model_ids.push(id);
+        revisions.push(revision);
     }
     let scorer = scorer.ok_or(OptionsError::Missing { flag: "--model" })?;
     let scorer = scorer
@@ -139,4 +219,26 @@ fn load_scorer(options: &ScoreOptions, progress: &dyn Progress, cancel: &Cancel)
         .with_canonical_captions(options.canonicalize_captions)
         .with_batch_size(options.batch_size);
     Ok(Loaded { scorer, model_ids, revisions })
+}
+
+/// A model, ready to encode.
+struct LoadedModel {
+    encoder: Arc<dyn Encoder>,
+    /// Its id, if it came from the hub.
+    id: Option<String>,
+    /// Its commit.
+    revision: Option<String>,
+}
+
+/// Finds a model and loads it.
+fn load_model(name: &str, progress: &dyn Progress, cancel: &Cancel) -> Result<LoadedModel, ScoreTableError> {
+    let model = hub::resolve(name, &HubOptions::from_env(), progress, cancel)?;
+    let load = |source| ScoreTableError::Load { model: name.to_owned(), source };
+    tracing::info!(model = name, revision = model.revision, "loading the model");
+    let files = model.files;
+    let encoder: Arc<dyn Encoder> = unless_cancelled(cancel, move || family::load(&files))?.map_err(load)?.into();
+    if encoder.spec().tokenizer.is_none() {
+        return Err(ScoreError::NoTokenizer.into());
+    }
+    Ok(LoadedModel { encoder, id: model.id, revision: model.revision })
 }

@@ -1,22 +1,20 @@
 //! Pairs in, scores out: any encoder with any metric. The two lanes of the design from bytes and characters to one
 //! number, for a batch at a time; what comes before (rows, fetching) and after (writing) is the pipeline's.
 
-use std::borrow::Cow;
 use std::num::NonZeroUsize;
-use std::panic::{self, AssertUnwindSafe};
+use std::panic;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use clipgauge_core::decode::{DecodeOptions, decode};
+use clipgauge_core::decode::DecodeOptions;
 use clipgauge_core::encoder::{EncodeError, Encoder};
 use clipgauge_core::metric::Compare;
-use clipgauge_core::pixels::{PixelBatch, Pixels};
-use clipgauge_core::preprocess::preprocess;
-use clipgauge_core::spec::ImageSpec;
-use clipgauge_core::tokenize::{TokenBatch, TokenizeError, canonicalize};
+use clipgauge_core::pixels::Pixels;
+use clipgauge_core::tokenize::TokenizeError;
 
-use crate::row::{RowError, RowErrorKind};
+use crate::encoding::{PairEncoder, with_captions_apart};
+use crate::row::RowError;
 use crate::stats::{Stage, Stats};
 
 /// How many pairs are encoded at once where nothing else is said. Large enough that a weight is read seldom, small
@@ -105,22 +103,11 @@ pub const DEFAULT_BATCH_SIZE: NonZeroUsize = NonZeroUsize::new(16).expect("is no
 /// ```
 #[derive(Clone)]
 pub struct Scorer {
-    models: Vec<Model>,
-    /// How the models want their pictures, each way once.
-    preprocessings: Vec<ImageSpec>,
-    decode: DecodeOptions,
-    canonicalizes: bool,
+    encoder: PairEncoder,
+    /// What the vectors of each encoder are compared by.
+    metrics: Vec<Vec<Arc<dyn Compare>>>,
     threads: NonZeroUsize,
     batch_size: NonZeroUsize,
-}
-
-/// An encoder with the metrics that its vectors are compared by.
-#[derive(Clone)]
-struct Model {
-    encoder: Arc<dyn Encoder>,
-    /// An index into [`Scorer::preprocessings`].
-    preprocessing: usize,
-    metrics: Vec<Arc<dyn Compare>>,
 }
 
 /// An image and a caption that may belong together.
@@ -135,7 +122,7 @@ pub struct Pair<'a> {
 /// An image of a pair.
 #[derive(Debug, Clone, Copy)]
 pub enum Image<'a> {
-    /// A picture file's bytes, in any format that [`decode`] knows.
+    /// A picture file's bytes, in any format that [`decode`](clipgauge_core::decode::decode) knows.
     File(&'a [u8]),
     /// A picture that is decoded already.
     Pixels(&'a Pixels),
@@ -192,7 +179,7 @@ pub enum ScoreError {
 
 impl ScoreError {
     /// Whether it is about one caption, which has a token that the tokenizer or the model cannot do anything with.
-    fn is_of_a_caption(&self) -> bool {
+    pub(crate) fn is_of_a_caption(&self) -> bool {
         matches!(
             self,
             Self::Tokenize(_) | Self::Encode(EncodeError::TokenOutOfRange { .. } | EncodeError::TextLength { .. })
@@ -204,10 +191,8 @@ impl Scorer {
     /// Puts an encoder and a metric together, with a thread for each core.
     pub fn new(encoder: impl Into<Arc<dyn Encoder>>, metric: impl Into<Arc<dyn Compare>>) -> Self {
         let none = Self {
-            models: Vec::new(),
-            preprocessings: Vec::new(),
-            decode: DecodeOptions::default(),
-            canonicalizes: false,
+            encoder: PairEncoder::default(),
+            metrics: Vec::new(),
             threads: thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
             batch_size: DEFAULT_BATCH_SIZE,
         };
@@ -218,35 +203,32 @@ impl Scorer {
     /// them the same way.
     #[must_use]
     pub fn with_model(mut self, encoder: impl Into<Arc<dyn Encoder>>, metric: impl Into<Arc<dyn Compare>>) -> Self {
-        let encoder = encoder.into();
-        let wanted = &encoder.spec().image;
-        let preprocessing = self.preprocessings.iter().position(|known| known == wanted).unwrap_or_else(|| {
-            self.preprocessings.push(wanted.clone());
-            self.preprocessings.len() - 1
-        });
-        self.models.push(Model { encoder, preprocessing, metrics: vec![metric.into()] });
+        self.encoder.add(encoder.into());
+        self.metrics.push(vec![metric.into()]);
         self
     }
 
     /// Adds another metric for the encoder that was added last.
     #[must_use]
     pub fn with_metric(mut self, metric: impl Into<Arc<dyn Compare>>) -> Self {
-        let last = self.models.last_mut().expect("there is a model from the beginning");
-        last.metrics.push(metric.into());
+        let last = self.metrics.last_mut().expect("there is a model from the beginning");
+        last.push(metric.into());
         self
     }
 
     /// Sets what is refused and done when decoding.
     #[must_use]
-    pub fn with_decode_options(self, decode: DecodeOptions) -> Self {
-        Self { decode, ..self }
+    pub fn with_decode_options(mut self, decode: DecodeOptions) -> Self {
+        self.encoder.decode = decode;
+        self
     }
 
-    /// Sets whether captions are [canonicalized](canonicalize) before they are tokenized, which the tokenizers of
+    /// Sets whether captions are [canonicalized](clipgauge_core::tokenize::canonicalize) before they are tokenized, which the tokenizers of
     /// SigLIP 2 on the hub leave out.
     #[must_use]
-    pub fn with_canonical_captions(self, canonicalizes: bool) -> Self {
-        Self { canonicalizes, ..self }
+    pub fn with_canonical_captions(mut self, canonicalizes: bool) -> Self {
+        self.encoder.canonicalizes = canonicalizes;
+        self
     }
 
     /// Sets how many threads score at once, each with batches of its own.
@@ -268,7 +250,7 @@ impl Scorer {
 
     /// The encoders, in the order in which they were added.
     pub fn encoders(&self) -> impl Iterator<Item = &dyn Encoder> {
-        self.models.iter().map(|model| &*model.encoder)
+        self.encoder.encoders()
     }
 
     /// Scores pairs, in their order.
@@ -303,95 +285,24 @@ impl Scorer {
 
     /// Scores pairs on this thread, all at once, and notes how long each stage took.
     pub(crate) fn score_batch(&self, pairs: &[Pair<'_>], stats: &Stats) -> Result<Vec<Scored>, ScoreError> {
-        match self.encode_and_compare(pairs, stats) {
-            // One caption that a model cannot read is that row's error. Which one it is shows when each is alone, where
-            // every other gets the score that it would have had.
-            Err(error) if error.is_of_a_caption() => match pairs {
-                [_] => Ok(vec![Scored {
-                    scores: Err(RowError::new(
-                        RowErrorKind::Unsupported,
-                        format!("the caption cannot be read: {error}"),
-                    )),
-                    is_truncated: false,
-                }]),
-                _ => pairs.chunks(1).map(|pair| Ok(self.score_batch(pair, stats)?.swap_remove(0))).collect(),
-            },
-            scored => scored,
-        }
+        let failed = |error| Scored { scores: Err(error), is_truncated: false };
+        with_captions_apart(pairs, &|pairs| self.encode_and_compare(pairs, stats), &failed)
     }
 
     fn encode_and_compare(&self, pairs: &[Pair<'_>], stats: &Stats) -> Result<Vec<Scored>, ScoreError> {
-        // One picture at a time, so that a batch of large ones is never decoded all at once.
-        let mut batches: Vec<Option<PixelBatch>> = vec![None; self.preprocessings.len()];
-        let mut add = |picture: &Pixels| {
-            for (batch, spec) in batches.iter_mut().zip(&self.preprocessings) {
-                let one = stats.time(Stage::Preprocess, || preprocess([picture], spec));
-                match batch {
-                    Some(batch) => batch.append(one),
-                    None => *batch = Some(one),
-                }
-            }
-        };
-        let failures: Vec<Option<RowError>> = pairs
-            .iter()
-            .map(|pair| match pair.image {
-                Image::Pixels(picture) => {
-                    add(picture);
-                    None
-                }
-                Image::File(bytes) => {
-                    let decoded = stats.time(Stage::Decode, || self.decode(bytes));
-                    decoded.map(|picture| add(&picture)).err()
-                }
-            })
-            .collect();
-
-        let captions: Vec<Cow<'_, str>> = pairs
-            .iter()
-            .map(|pair| match self.canonicalizes {
-                true => Cow::Owned(canonicalize(pair.caption)),
-                false => Cow::Borrowed(pair.caption),
-            })
-            .collect();
         let mut scores = vec![Vec::new(); pairs.len()];
-        let mut truncated = vec![false; pairs.len()];
-        let whole: Vec<usize> = (0..pairs.len()).filter(|&pair| failures[pair].is_none()).collect();
-        for model in &self.models {
-            let tokenizer = model.encoder.spec().tokenizer.as_ref().ok_or(ScoreError::NoTokenizer)?;
-            let mut tokens = TokenBatch::new();
-            for (index, caption) in captions.iter().enumerate() {
-                let text = stats.time(Stage::Tokenize, || tokenizer.tokenize(caption))?;
-                truncated[index] |= text.truncated;
-                // The captions of pictures that failed need no vector.
-                if failures[index].is_none() {
-                    tokens.push(&text.ids);
-                }
-            }
-            let Some(pixels) = &batches[model.preprocessing] else { continue };
-            let images = stats.time(Stage::EncodeImages, || model.encoder.encode_images(pixels))?;
-            let texts = stats.time(Stage::EncodeTexts, || model.encoder.encode_texts(&tokens))?;
-            let shapes = [&images, &texts].map(|vectors| [vectors.len(), vectors.width()]);
-            if shapes[0] != shapes[1] || images.len() != whole.len() {
-                return Err(ScoreError::Vectors { pairs: whole.len(), images: shapes[0], texts: shapes[1] });
-            }
+        let notes = self.encoder.encode(pairs, stats, |encoded| {
+            let metrics = &self.metrics[encoded.encoder];
             stats.time(Stage::Compare, || {
-                for ((&pair, image), text) in whole.iter().zip(images.rows()).zip(texts.rows()) {
-                    scores[pair].extend(model.metrics.iter().map(|metric| metric.compare(image, text)));
+                for ((&pair, image), text) in encoded.pairs.iter().zip(encoded.images.rows()).zip(encoded.texts.rows())
+                {
+                    scores[pair].extend(metrics.iter().map(|metric| metric.compare(image, text)));
                 }
             });
-        }
-        let scored = failures.into_iter().zip(scores).zip(truncated);
+        })?;
+        let scored = notes.failures.into_iter().zip(scores).zip(notes.truncated);
         Ok(scored
             .map(|((failure, scores), is_truncated)| Scored { scores: failure.map_or(Ok(scores), Err), is_truncated })
             .collect())
-    }
-
-    /// Decodes a picture. A decoder that panics has met a file that nobody foresaw: that is the file's row's error, and
-    /// a run over many millions of files must not end with it.
-    fn decode(&self, bytes: &[u8]) -> Result<Pixels, RowError> {
-        match panic::catch_unwind(AssertUnwindSafe(|| decode(bytes, &self.decode))) {
-            Ok(decoded) => Ok(decoded?),
-            Err(_) => Err(RowError::new(RowErrorKind::Corrupt, "the image made its decoder panic")),
-        }
     }
 }

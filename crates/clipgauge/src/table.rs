@@ -8,7 +8,7 @@ mod columns;
 mod delimited;
 mod error;
 mod format;
-mod number;
+pub(crate) mod number;
 mod scan;
 mod sniff;
 
@@ -35,6 +35,14 @@ impl Record {
     pub fn size(&self) -> usize {
         match self {
             Self::Delimited(record) => record.size(),
+        }
+    }
+
+    /// What its cells say, one for each column of the header; `None` for a null or a field that is not there. What is not
+    /// UTF-8 becomes U+FFFD.
+    pub fn texts(&self) -> Vec<Option<String>> {
+        match self {
+            Self::Delimited(record) => record.texts(),
         }
     }
 
@@ -127,6 +135,13 @@ impl Layout {
     pub fn added(&self) -> impl Iterator<Item = &str> {
         match self {
             Self::Delimited(layout) => layout.added(),
+        }
+    }
+
+    /// The names of the columns of the table that was read.
+    pub fn names(&self) -> Vec<String> {
+        match self {
+            Self::Delimited(layout) => layout.names(),
         }
     }
 

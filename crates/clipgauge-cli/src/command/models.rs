@@ -11,14 +11,14 @@ use clipgauge::models::{self, ModelError};
 use serde::Serialize;
 use serde_json::json;
 
-use crate::args::{ModelsArgs, ModelsCommand};
+use crate::args::{ModelsArgs, ModelsCommand, ProgressWhen};
 use crate::exit::Ended;
 use crate::progress::Screen;
 use crate::{log, signals};
 
 pub(crate) fn run(args: ModelsArgs) -> Result<Ended, anyhow::Error> {
     let hub = HubOptions::from_env();
-    let screen = Screen::of_downloads();
+    let screen = Screen::of_downloads(ProgressWhen::Auto, false);
     log::start(0, false, &screen);
     let cancel = signals::watch()?;
     let done = match args.command {

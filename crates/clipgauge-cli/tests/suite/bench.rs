@@ -42,6 +42,18 @@ impl Bench {
         self
     }
 
+    /// Copies `pairs.csv` and its images from the examples.
+    pub(crate) fn with_examples(self) -> Self {
+        let examples = repository().join("examples");
+        fs::create_dir(self.path("images")).expect("creatable");
+        for image in fs::read_dir(examples.join("images")).expect("there") {
+            let image = image.expect("an entry").path();
+            fs::copy(&image, self.path("images").join(image.file_name().expect("a name"))).expect("copyable");
+        }
+        fs::copy(examples.join("pairs.csv"), self.path("pairs.csv")).expect("copyable");
+        self
+    }
+
     pub(crate) fn read(&self, name: &str) -> Vec<u8> {
         fs::read(self.path(name)).unwrap_or_else(|error| panic!("{name}: {error}; there are {:?}", self.names()))
     }

@@ -10,6 +10,8 @@ fn help_reads_well() {
         ("help-short", "-h"),
         ("help-score", "score --help"),
         ("help-score-short", "score -h"),
+        ("help-compare", "compare --help"),
+        ("help-embed", "embed --help"),
         ("help-models", "models --help"),
         ("help-models-show", "models show --help"),
         ("help-completions", "completions --help"),

@@ -1,7 +1,9 @@
 //! The command as a user runs it: one folder, one command line, one expectation each.
 
 mod bench;
+mod comparing;
 mod documents;
+mod embedding;
 mod help;
 mod hub;
 #[cfg(unix)]

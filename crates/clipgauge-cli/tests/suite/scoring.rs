@@ -16,18 +16,10 @@ fn tolerance(url: &str) -> f64 {
 
 /// A bench with the examples in its folder.
 fn bench() -> Bench {
-    let bench = Bench::new();
-    let examples = repository().join("examples");
-    fs::create_dir(bench.path("images")).expect("creatable");
-    for image in fs::read_dir(examples.join("images")).expect("there") {
-        let image = image.expect("an entry").path();
-        fs::copy(&image, bench.path("images").join(image.file_name().expect("a name"))).expect("copyable");
-    }
-    fs::copy(examples.join("pairs.csv"), bench.path("pairs.csv")).expect("copyable");
-    bench
+    Bench::new().with_examples()
 }
 
-fn column(table: &str, name: &str) -> Vec<String> {
+pub(crate) fn column(table: &str, name: &str) -> Vec<String> {
     let mut table = csv::Reader::from_reader(table.as_bytes());
     let at = table.headers().expect("a header").iter().position(|column| column == name).expect("the column");
     table.records().map(|row| row.expect("a row")[at].to_owned()).collect()

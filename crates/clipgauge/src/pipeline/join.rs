@@ -7,13 +7,15 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::ScoreTableError;
+use super::compute::Values;
+use super::rows::WriteRows;
 use super::stop::Stop;
 use crate::errors_file::ErrorsFile;
 use crate::progress::Progress;
 use crate::row::{Row, RowError};
 use crate::scorer::ScoreError;
 use crate::stats::{Stage, Stats};
-use crate::table::{Cell, Position, TableError, WriteTable};
+use crate::table::{Position, TableError};
 
 /// A row's place in the table, and what it takes of the memory for rows.
 pub(super) struct Ticket {
@@ -33,14 +35,14 @@ impl Ticket {
 pub(super) struct Outcome {
     pub(super) row: Row,
     pub(super) ticket: Ticket,
-    pub(super) scores: Result<Vec<f32>, RowError>,
+    pub(super) values: Result<Values, RowError>,
     pub(super) is_truncated: bool,
 }
 
 impl Outcome {
-    /// A row that failed before it could be scored.
+    /// A row that failed before anything could be computed for it.
     pub(super) fn failed(row: Row, ticket: Ticket, error: RowError) -> Self {
-        Self { row, ticket, scores: Err(error), is_truncated: false }
+        Self { row, ticket, values: Err(error), is_truncated: false }
     }
 }
 
@@ -48,22 +50,13 @@ impl Outcome {
 pub(super) enum Message {
     /// A row is done.
     Outcome(Box<Outcome>),
-    /// Nothing can be scored.
+    /// Nothing can be computed.
     Broken(ScoreError),
-    /// A scoring thread has ended.
-    ScorerGone {
+    /// A computing thread has ended.
+    WorkerGone {
         /// Whether by a panic; its rows are then lost and the run with them.
         panicked: bool,
     },
-}
-
-/// The columns that a run adds.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct AddedColumns {
-    /// How many have scores.
-    pub(super) scores: usize,
-    /// Whether there is one with the kind of error.
-    pub(super) has_error: bool,
 }
 
 /// How a run ended.
@@ -76,12 +69,10 @@ pub(super) struct Finished {
 
 /// The ordered join.
 pub(super) struct Join<'a> {
-    writer: Box<dyn WriteTable + 'a>,
+    writer: Box<dyn WriteRows + 'a>,
     errors: ErrorsFile,
     stats: &'a Stats,
     progress: &'a dyn Progress,
-    columns: AddedColumns,
-    cells: Vec<Cell>,
     inbox: Receiver<Message>,
     sender: Option<Sender<Message>>,
     waiting: BTreeMap<u64, Outcome>,
@@ -91,15 +82,14 @@ pub(super) struct Join<'a> {
 
 impl<'a> Join<'a> {
     pub(super) fn new(
-        writer: Box<dyn WriteTable + 'a>,
+        writer: Box<dyn WriteRows + 'a>,
         errors: ErrorsFile,
         stats: &'a Stats,
         progress: &'a dyn Progress,
-        columns: AddedColumns,
     ) -> Self {
         let (sender, inbox) = mpsc::channel();
-        let (cells, waiting, next, failure) = (Vec::new(), BTreeMap::new(), 0, None);
-        Self { writer, errors, stats, progress, columns, cells, inbox, sender: Some(sender), waiting, next, failure }
+        let (waiting, next, failure) = (BTreeMap::new(), 0, None);
+        Self { writer, errors, stats, progress, inbox, sender: Some(sender), waiting, next, failure }
     }
 
     /// Where messages go.
@@ -107,17 +97,17 @@ impl<'a> Join<'a> {
         self.sender.clone().expect("before the run")
     }
 
-    /// Writes rows in their order until all are written, or the run is to end and `scorers` threads have ended.
-    pub(super) fn run(&mut self, mut scorers: usize, stop: &Stop) {
+    /// Writes rows in their order until all are written, or the run is to end and `workers` threads have ended.
+    pub(super) fn run(&mut self, mut workers: usize, stop: &Stop) {
         // Own no sender, so that the inbox closes when the others are gone.
         self.sender = None;
-        if let Err(error) = self.join(&mut scorers, stop) {
+        if let Err(error) = self.join(&mut workers, stop) {
             self.failure = Some(error);
             stop.fail();
         }
     }
 
-    fn join(&mut self, scorers: &mut usize, stop: &Stop) -> Result<(), ScoreTableError> {
+    fn join(&mut self, workers: &mut usize, stop: &Stop) -> Result<(), ScoreTableError> {
         loop {
             let message = match self.inbox.try_recv() {
                 Ok(message) => message,
@@ -134,13 +124,13 @@ impl<'a> Join<'a> {
                     self.write_ready()?;
                 }
                 Message::Broken(error) => return Err(error.into()),
-                Message::ScorerGone { panicked } => {
-                    *scorers -= 1;
+                Message::WorkerGone { panicked } => {
+                    *workers -= 1;
                     if panicked {
                         // Its rows are lost. The panic goes on where the thread is joined.
                         stop.fail();
                     }
-                    if *scorers == 0 && stop.is_requested() {
+                    if *workers == 0 && stop.is_requested() {
                         return Ok(());
                     }
                 }
@@ -152,27 +142,22 @@ impl<'a> Join<'a> {
     fn write_ready(&mut self) -> Result<(), ScoreTableError> {
         while let Some(outcome) = self.waiting.remove(&self.next) {
             self.next += 1;
-            let Outcome { row, ticket, scores, is_truncated } = outcome;
+            let Outcome { row, ticket, values, is_truncated } = outcome;
             if is_truncated {
                 self.stats.truncated_caption();
             }
             if row.record.is_ragged() {
                 self.stats.ragged_row();
             }
-            match &scores {
-                Ok(scores) => self.stats.scored(scores),
+            match &values {
+                Ok(values) => self.stats.scored(values.scores()),
                 Err(error) => {
                     self.stats.failed(error.kind);
                     self.errors.add(row.number, row.image.as_deref(), error)?;
                 }
             }
-            self.cells.clear();
-            self.cells
-                .extend((0..self.columns.scores).map(|column| Cell::Score(scores.as_ref().ok().map(|s| s[column]))));
-            if self.columns.has_error {
-                self.cells.push(Cell::ErrorKind(scores.as_ref().err().map(|error| error.kind)));
-            }
-            self.stats.time(Stage::Write, || self.writer.write(row.record, &self.cells))?;
+            let values = values.as_ref().map_err(|error| error.kind);
+            self.stats.time(Stage::Write, || self.writer.write(row.record, values))?;
             self.progress.rows(self.stats.rows(), self.stats.failures());
             self.progress.input(ticket.position);
         }

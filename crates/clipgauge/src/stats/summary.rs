@@ -36,7 +36,7 @@ pub struct Outcome {
 pub struct Summary {
     /// The rows that are done.
     pub rows: u64,
-    /// Those with a score.
+    /// Those with a score, or in a run that keeps vectors with those.
     pub scored: u64,
     /// Those without.
     pub failed: u64,
@@ -282,7 +282,9 @@ impl From<&ScoreOptions> for RunOptions {
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let plural = |count: u64, one: &str, many: &str| format!("{count} {}", if count == 1 { one } else { many });
-        write!(f, "{}, {} scored", plural(self.rows, "row", "rows"), self.scored)?;
+        // A run without columns of scores keeps vectors.
+        let done = if self.scores.is_empty() { "embedded" } else { "scored" };
+        write!(f, "{}, {} {done}", plural(self.rows, "row", "rows"), self.scored)?;
         if self.failed > 0 {
             // The most frequent first; equals by name.
             let mut kinds: Vec<_> = self.failures.iter().collect();
@@ -314,7 +316,7 @@ impl fmt::Display for Summary {
         }
         if self.truncated_captions > 0 {
             let captions = plural(self.truncated_captions, "caption was", "captions were");
-            write!(f, "\n{captions} longer than the model reads, and scored by the beginning")?;
+            write!(f, "\n{captions} longer than the model reads, and {done} by the beginning")?;
         }
         if self.ragged_rows > 0 {
             let rows = plural(self.ragged_rows, "row has", "rows have");

@@ -34,6 +34,10 @@ impl DelimitedRecord {
         self.raw.size()
     }
 
+    pub(super) fn texts(&self) -> Vec<Option<String>> {
+        (0..self.width).map(|index| self.raw.value(index).map(text_of)).collect()
+    }
+
     pub(super) fn is_ragged(&self) -> bool {
         self.raw.len() != self.width
     }
@@ -67,7 +71,7 @@ pub(super) fn open(
         Scanned::Record(header) => header,
         Scanned::End(_) | Scanned::TooLong => return Err(TableError::NoHeader { name }),
     };
-    let names: Vec<String> = (0..header.len()).filter_map(|index| header.value(index)).map(text_of).collect();
+    let names = names_of(&header);
     let Columns { image, caption, added } = Columns::find(&names, options)?;
 
     let rest = Rest::default();
@@ -75,6 +79,10 @@ pub(super) fn open(
     let width = layout.header.len();
     let bom_bytes = bom.len() as u64;
     Ok((DelimitedReader { scanner, name, image, caption, width, bom_bytes, total_bytes, rows: 0, rest }, layout))
+}
+
+fn names_of(header: &RawRecord) -> Vec<String> {
+    (0..header.len()).filter_map(|index| header.value(index)).map(text_of).collect()
 }
 
 /// A cell as text: what is not UTF-8 becomes U+FFFD, as in most readers that do not refuse it.
@@ -150,6 +158,10 @@ pub struct DelimitedLayout {
 impl DelimitedLayout {
     pub(super) fn added(&self) -> impl Iterator<Item = &str> {
         self.added.iter().map(|added| added.name.as_str())
+    }
+
+    pub(super) fn names(&self) -> Vec<String> {
+        names_of(&self.header)
     }
 
     /// Writes the header and gives what writes the rows.

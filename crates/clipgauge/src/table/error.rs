@@ -125,6 +125,14 @@ pub enum TableError {
         /// The flag that says what it is called.
         flag: ColumnFlag,
     },
+    /// A column of vectors or their errors is there already.
+    #[error("{name} has a column `{column}` already; rename it, or replace it with --overwrite")]
+    VectorsExist {
+        /// The table.
+        name: String,
+        /// The column.
+        column: String,
+    },
     /// A record is longer than any table's.
     #[error("{name}: {} is longer than {} MiB; look for a quote at its start that is never closed", place(*row), MAX_RECORD >> 20)]
     RecordTooLong {

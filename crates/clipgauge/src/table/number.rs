@@ -5,7 +5,7 @@ use std::io::Write;
 /// Writes the shortest decimal that reads back as the same `f32`: as a plain number from 1e-5 up to 1e16, with an
 /// exponent beyond (`1e-20` rather than a zero with twenty digits; Python, pandas and R read both). A negative zero
 /// keeps its sign.
-pub(super) fn write_f32(out: &mut Vec<u8>, number: f32) {
+pub(crate) fn write_f32(out: &mut Vec<u8>, number: f32) {
     let size = number.abs();
     let written = if size != 0.0 && size.is_finite() && !(1e-5..1e16).contains(&size) {
         write!(out, "{number:e}")

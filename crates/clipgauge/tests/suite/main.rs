@@ -1,5 +1,6 @@
 //! What clipgauge does with files, servers and tables, seen from the outside.
 
+mod compare;
 mod hub;
 mod scorer;
 mod sources;

@@ -1,5 +1,5 @@
-//! The middle of the way: one thread per core takes the rows whose images are here, as many as a batch has, and scores
-//! them.
+//! The middle of the way: one thread per core takes the rows whose images are here, as many as a batch has, and computes
+//! what they are to get.
 
 use std::num::NonZeroUsize;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
@@ -8,24 +8,25 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use super::ScoreTableError;
+use super::compute::{Compute, Computed};
 use super::fetching::Fetched;
 use super::join::{Message, Outcome};
 use super::stop::Stop;
-use crate::scorer::{Image, Pair, Scorer};
+use crate::scorer::{Image, Pair};
 use crate::stats::Stats;
 
 /// How long a thread waits for rows before it looks whether the run is to end.
 const PATIENCE: Duration = Duration::from_millis(50);
 
-/// The scoring threads.
-pub(super) struct Scoring {
+/// The computing threads.
+pub(super) struct Computing {
     threads: Vec<JoinHandle<()>>,
 }
 
-impl Scoring {
+impl Computing {
     /// Starts the threads.
     pub(super) fn start(
-        scorer: &Scorer,
+        compute: &Arc<dyn Compute>,
         threads: Option<NonZeroUsize>,
         images: Receiver<Fetched>,
         outcomes: Sender<Message>,
@@ -34,10 +35,11 @@ impl Scoring {
     ) -> Result<Self, ScoreTableError> {
         let images = Arc::new(Mutex::new(images));
         let count = threads.or_else(|| thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get);
-        let worker = Worker { scorer: scorer.clone(), images, outcomes, stats: Arc::clone(stats), stop: stop.clone() };
+        let worker =
+            Worker { compute: Arc::clone(compute), images, outcomes, stats: Arc::clone(stats), stop: stop.clone() };
         let thread = |index| {
             let worker = worker.clone();
-            thread::Builder::new().name(format!("clipgauge-score-{index}")).spawn(move || worker.work())
+            thread::Builder::new().name(format!("clipgauge-compute-{index}")).spawn(move || worker.work())
         };
         let threads = (0..count).map(thread).collect::<Result<_, _>>().map_err(ScoreTableError::Threads)?;
         Ok(Self { threads })
@@ -58,7 +60,7 @@ impl Scoring {
 
 #[derive(Clone)]
 struct Worker {
-    scorer: Scorer,
+    compute: Arc<dyn Compute>,
     images: Arc<Mutex<Receiver<Fetched>>>,
     outcomes: Sender<Message>,
     stats: Arc<Stats>,
@@ -71,11 +73,12 @@ impl Worker {
         let _leave = Leave(self.outcomes.clone());
         while let Some(batch) = self.next_batch() {
             let pairs: Vec<Pair<'_>> = batch.iter().map(pair).collect();
-            match self.scorer.score_batch(&pairs, &self.stats) {
-                Ok(scored) => {
-                    for (fetched, scored) in batch.into_iter().zip(scored) {
+            match self.compute.compute(&pairs, &self.stats) {
+                Ok(computed) => {
+                    for (fetched, computed) in batch.into_iter().zip(computed) {
                         let Fetched { row, ticket, .. } = fetched;
-                        let outcome = Outcome { row, ticket, scores: scored.scores, is_truncated: scored.is_truncated };
+                        let Computed { values, is_truncated } = computed;
+                        let outcome = Outcome { row, ticket, values, is_truncated };
                         // Nobody receives any more when the run is over.
                         let _ = self.outcomes.send(Message::Outcome(Box::new(outcome)));
                     }
@@ -103,7 +106,7 @@ impl Worker {
             }
         };
         let mut batch = vec![first];
-        batch.extend(images.try_iter().take(self.scorer.batch_size().get() - 1));
+        batch.extend(images.try_iter().take(self.compute.batch_size().get() - 1));
         Some(batch)
     }
 }
@@ -112,11 +115,11 @@ fn pair(fetched: &Fetched) -> Pair<'_> {
     Pair { image: Image::File(&fetched.image), caption: fetched.row.caption.as_deref().unwrap_or_default() }
 }
 
-/// Says that a scoring thread is gone, and whether it panicked.
+/// Says that a computing thread is gone, and whether it panicked.
 struct Leave(Sender<Message>);
 
 impl Drop for Leave {
     fn drop(&mut self) {
-        let _ = self.0.send(Message::ScorerGone { panicked: thread::panicking() });
+        let _ = self.0.send(Message::WorkerGone { panicked: thread::panicking() });
     }
 }

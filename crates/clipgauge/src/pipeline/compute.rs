@@ -1,0 +1,74 @@
+//! What a run computes for its rows: the one part of the way in which runs differ, besides what is written.
+
+use std::num::NonZeroUsize;
+
+#[cfg(feature = "parquet")]
+use crate::embed::Embedder;
+use crate::row::RowError;
+use crate::scorer::{Pair, ScoreError, Scorer};
+use crate::stats::Stats;
+#[cfg(feature = "parquet")]
+use crate::vectors::PairVectors;
+
+/// The work that is done for batches of rows, on several threads at once.
+pub(super) trait Compute: Send + Sync {
+    /// How many pairs a thread takes at once.
+    fn batch_size(&self) -> NonZeroUsize;
+
+    /// Does the work for pairs, on this thread, and notes how long each stage took.
+    fn compute(&self, pairs: &[Pair<'_>], stats: &Stats) -> Result<Vec<Computed>, ScoreError>;
+}
+
+/// What came of one pair.
+pub(super) struct Computed {
+    pub(super) values: Result<Values, RowError>,
+    pub(super) is_truncated: bool,
+}
+
+/// What a row gets.
+#[derive(Debug)]
+pub(super) enum Values {
+    /// A number for each column of scores.
+    Scores(Vec<f32>),
+    /// The vectors of its image and its caption.
+    #[cfg(feature = "parquet")]
+    Vectors(PairVectors),
+}
+
+impl Values {
+    /// The scores among them, which are counted.
+    pub(super) fn scores(&self) -> &[f32] {
+        match self {
+            Self::Scores(scores) => scores,
+            #[cfg(feature = "parquet")]
+            Self::Vectors(_) => &[],
+        }
+    }
+}
+
+impl Compute for Scorer {
+    fn batch_size(&self) -> NonZeroUsize {
+        self.batch_size()
+    }
+
+    fn compute(&self, pairs: &[Pair<'_>], stats: &Stats) -> Result<Vec<Computed>, ScoreError> {
+        let scored = self.score_batch(pairs, stats)?.into_iter();
+        let computed =
+            scored.map(|pair| Computed { values: pair.scores.map(Values::Scores), is_truncated: pair.is_truncated });
+        Ok(computed.collect())
+    }
+}
+
+#[cfg(feature = "parquet")]
+impl Compute for Embedder {
+    fn batch_size(&self) -> NonZeroUsize {
+        self.batch_size()
+    }
+
+    fn compute(&self, pairs: &[Pair<'_>], stats: &Stats) -> Result<Vec<Computed>, ScoreError> {
+        let embedded = self.embed_batch(pairs, stats)?.into_iter();
+        let computed = embedded
+            .map(|pair| Computed { values: pair.vectors.map(Values::Vectors), is_truncated: pair.is_truncated });
+        Ok(computed.collect())
+    }
+}
