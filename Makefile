@@ -5,7 +5,7 @@ BENCH_MODEL := target/bench/vit-b-32
 TOOLS := target/tools
 
 .DEFAULT_GOAL := help
-.PHONY: help build test format lint unit docs readme deny bench
+.PHONY: help build test format lint unit docs readme deny bench conformance
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1	\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -39,6 +39,9 @@ $(TOOLS)/bin/cargo-deny:
 
 bench: $(BENCH_MODEL)/model.safetensors ## measure with a model of ViT-B/32's size
 	$(CARGO) bench --workspace --locked
+
+conformance: ## print how far each golden model is from the reference
+	@$(CARGO) run --quiet --release --locked -p clipgauge-core --example conformance -- tests/golden/models ../shared/golden/models
 
 $(BENCH_MODEL)/model.safetensors:
 	$(CARGO) run --release --locked -p clipgauge-core --example random_clip -- $(BENCH_MODEL)
