@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use clipgauge_core::conformance;
 use clipgauge_core::decode::{DecodeOptions, decode};
 use clipgauge_core::family;
 use clipgauge_core::model_files::ModelFiles;
@@ -78,6 +79,20 @@ fn scores_are_the_reference_s() {
         }
     }
     assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+/// The rules that hold for any encoder, with pictures and captions of different sizes.
+#[test]
+fn every_family_keeps_the_rules_for_encoders() {
+    for folder in golden::entries("families") {
+        let encoder = family::load(&ModelFiles::Folder(folder.clone())).unwrap();
+        let tokenizer = encoder.spec().tokenizer.as_ref().unwrap();
+        let texts: Vec<Vec<u32>> = ["", "x", "a photo of a cat", "two dogs on a beach, naïve café, an empty street"]
+            .map(|text| tokenizer.tokenize(text).unwrap().ids)
+            .into();
+        eprintln!("{}", name(&folder));
+        conformance::encoder(&*encoder, &texts.iter().map(Vec::as_slice).collect::<Vec<_>>());
+    }
 }
 
 /// Where padding is part of the text (SigLIP), leaving it away gives another vector: such texts are never packed.
