@@ -135,12 +135,18 @@ impl Description {
                 self.text.context_length, self.text_tower.positions
             ));
         }
-        if !self.defaulted.is_empty() {
-            remarks.push(format!("left to the family's defaults: {}", self.defaulted.join(", ")));
+        let (told, others) = self.defaulted.split_at(self.defaulted.len().min(TOLD));
+        match others.len() {
+            _ if told.is_empty() => {}
+            0 => remarks.push(format!("left to the family's defaults: {}", told.join(", "))),
+            count => remarks.push(format!("left to the family's defaults: {} and {count} more", told.join(", "))),
         }
         remarks
     }
 }
+
+/// How many of the fields with their defaults a remark names.
+const TOLD: usize = 3;
 
 /// How [`TextTower::reads`] tells of the place with the highest id.
 pub(super) const HIGHEST_ID: &str = "at the highest id";

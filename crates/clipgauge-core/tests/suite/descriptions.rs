@@ -69,7 +69,11 @@ fn operations_are_counted_as_others_count_them() {
         }
         let remarks = described.remarks();
         assert!(remarks.iter().any(|remark| remark.contains("no tokenizer")), "{remarks:?}");
-        assert!(remarks.iter().any(|remark| remark.contains("vision_config.hidden_size")), "{remarks:?}");
+        assert!(remarks.iter().any(|remark| remark.contains("defaults: ") && remark.contains(" more")), "{remarks:?}");
+        let defaulted = &described.defaulted;
+        for field in ["vision_config.hidden_size", "text_config.vocab_size"] {
+            assert!(defaulted.iter().any(|name| name == field), "{field}: {defaulted:?}");
+        }
     }
 }
 
