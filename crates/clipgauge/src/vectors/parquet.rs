@@ -307,6 +307,24 @@ mod tests {
         assert_eq!(reader.metadata().file_metadata().num_rows(), 0);
     }
 
+    #[test]
+    fn row_groups_are_bounded() {
+        const WIDTH: usize = 16 << 10;
+        let columns = vec![Column::Vector { name: "vector".to_owned(), width: WIDTH }];
+        let mut file = ParquetFile::new(tempfile::tempfile().expect("a file"), columns, &[]).expect("a file");
+        let vector = vec![0.5; WIDTH];
+        let rows = GROUP_BYTES * 5 / 2 / (WIDTH * size_of::<f32>());
+        for _ in 0..rows {
+            file.write(&[Value::Vector(Some(&vector))]).expect("written");
+            assert!(file.writer.memory_size() <= GROUP_BYTES * 2, "{} bytes wait", file.writer.memory_size());
+        }
+        let reader = ParquetRecordBatchReaderBuilder::try_new(file.finish().expect("finished")).expect("Parquet");
+        let sizes: Vec<_> = reader.metadata().row_groups().iter().map(|group| group.total_byte_size()).collect();
+        assert_eq!(sizes.len(), 3, "{sizes:?}");
+        let most = (GROUP_BYTES + BATCH_BYTES) as i64;
+        assert!(sizes.iter().all(|size| *size <= most), "{sizes:?}");
+    }
+
     /// A disk that is full from the first byte on, or after so many.
     struct Full(usize);
 
