@@ -223,8 +223,8 @@ impl Scorer {
         self
     }
 
-    /// Sets whether captions are [canonicalized](clipgauge_core::tokenize::canonicalize) before they are tokenized, which the tokenizers of
-    /// SigLIP 2 on the hub leave out.
+    /// Sets whether captions are [canonicalized](clipgauge_core::tokenize::canonicalize) before they are tokenized,
+    /// which the tokenizers of SigLIP 2 on the hub leave out.
     #[must_use]
     pub fn with_canonical_captions(mut self, canonicalizes: bool) -> Self {
         self.encoder.canonicalizes = canonicalizes;

@@ -204,3 +204,10 @@ pub enum SourceError {
         name: String,
     },
 }
+
+impl SourceError {
+    /// Whether another command line would mend it.
+    pub fn is_usage(&self) -> bool {
+        matches!(self, Self::Header { .. } | Self::NothingAllowed { .. })
+    }
+}

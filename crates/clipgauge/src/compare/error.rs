@@ -75,7 +75,11 @@ pub enum CompareError {
 impl CompareError {
     /// Whether another command line would mend it.
     pub fn is_usage(&self) -> bool {
-        matches!(self, Self::Metric(_) | Self::Source(SourceError::Header { .. } | SourceError::NothingAllowed { .. }))
+        match self {
+            Self::Metric(_) => true,
+            Self::Source(error) => error.is_usage(),
+            _ => false,
+        }
     }
 }
 

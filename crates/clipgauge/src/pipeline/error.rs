@@ -58,8 +58,8 @@ impl ScoreTableError {
         match self {
             Self::Table(error) => error.is_usage(),
             Self::File(error) => error.is_usage(),
+            Self::Source(error) => error.is_usage(),
             Self::Options(_) | Self::Metric(_) => true,
-            Self::Source(SourceError::Header { .. } | SourceError::NothingAllowed { .. }) => true,
             _ => false,
         }
     }
