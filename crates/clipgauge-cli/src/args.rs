@@ -54,7 +54,7 @@ pub(crate) enum Command {
 pub(crate) struct ScoreArgs {
     /// The table; `-` for standard input
     ///
-    /// CSV or TSV in UTF-8, with a header. Relative paths of images start at the table's folder (for standard input at
+    /// CSV or TSV in UTF-8 with a header, or JSON Lines; by its name, or --format. Relative paths of images start at the table's folder (for standard input at
     /// the working folder); http and https URLs and data: URIs work too.
     #[arg(value_name = "INPUT", value_hint = ValueHint::FilePath)]
     pub(crate) input: PathBuf,

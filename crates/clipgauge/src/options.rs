@@ -104,6 +104,11 @@ impl ScoreOptions {
         self.models.iter().flat_map(|model| self.metrics.iter().map(move |metric| column(model, *metric))).collect()
     }
 
+    /// The names of all columns that are added: the scores', then the error's if there is one.
+    pub(crate) fn added_names(&self) -> Vec<String> {
+        self.score_columns().into_iter().map(|column| column.name).chain(self.error_column.clone()).collect()
+    }
+
     /// Whether the options agree with each other. A run checks this before anything else.
     ///
     /// # Errors

@@ -121,7 +121,7 @@ row_error_kinds! {
     Unsupported = "unsupported", transient: false;
     /// A picture that ends too early.
     Truncated = "truncated", transient: false;
-    /// A picture that breaks the rules of its format.
+    /// A picture, or a row of the table, that breaks the rules of its format.
     Corrupt = "corrupt", transient: false;
 }
 

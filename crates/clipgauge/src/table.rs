@@ -8,6 +8,7 @@ mod columns;
 mod delimited;
 mod error;
 mod format;
+mod json_lines;
 pub(crate) mod number;
 mod scan;
 mod sniff;
@@ -21,6 +22,7 @@ use crate::row::{Row, RowErrorKind};
 pub use delimited::DelimitedRecord;
 pub use error::TableError;
 pub use format::{NoSuchFormat, TableFormat};
+pub use json_lines::JsonRecord;
 
 /// A row as it stood in its table, kept so that it can be written byte for byte.
 #[derive(Debug)]
@@ -28,6 +30,8 @@ pub use format::{NoSuchFormat, TableFormat};
 pub enum Record {
     /// A record of a delimited text table (CSV, TSV).
     Delimited(DelimitedRecord),
+    /// A line of JSON.
+    Json(JsonRecord),
 }
 
 impl Record {
@@ -35,6 +39,7 @@ impl Record {
     pub fn size(&self) -> usize {
         match self {
             Self::Delimited(record) => record.size(),
+            Self::Json(record) => record.size(),
         }
     }
 
@@ -43,6 +48,7 @@ impl Record {
     pub fn texts(&self) -> Vec<Option<String>> {
         match self {
             Self::Delimited(record) => record.texts(),
+            Self::Json(record) => record.texts(),
         }
     }
 
@@ -50,6 +56,7 @@ impl Record {
     pub fn is_ragged(&self) -> bool {
         match self {
             Self::Delimited(record) => record.is_ragged(),
+            Self::Json(_) => false,
         }
     }
 }
@@ -127,14 +134,17 @@ pub struct OpenTable {
 pub enum Layout {
     /// Delimited text.
     Delimited(delimited::DelimitedLayout),
+    /// JSON Lines.
+    Json(json_lines::JsonLayout),
 }
 
 impl Layout {
     /// The names of the added columns, in the order in which [`WriteTable::write`] takes their cells: the scores',
     /// then the error's if there is one.
-    pub fn added(&self) -> impl Iterator<Item = &str> {
+    pub fn added(&self) -> Vec<&str> {
         match self {
-            Self::Delimited(layout) => layout.added(),
+            Self::Delimited(layout) => layout.added().collect(),
+            Self::Json(layout) => layout.added().collect(),
         }
     }
 
@@ -142,6 +152,7 @@ impl Layout {
     pub fn names(&self) -> Vec<String> {
         match self {
             Self::Delimited(layout) => layout.names(),
+            Self::Json(layout) => layout.names(),
         }
     }
 
@@ -153,6 +164,7 @@ impl Layout {
     pub fn writer<'a>(self, out: Box<dyn Write + Send + 'a>) -> Result<Box<dyn WriteTable + 'a>, TableError> {
         match self {
             Self::Delimited(layout) => Ok(Box::new(layout.writer(out)?)),
+            Self::Json(layout) => Ok(Box::new(layout.writer(out)?)),
         }
     }
 }
@@ -180,9 +192,13 @@ pub fn open(options: &ScoreOptions) -> Result<OpenTable, TableError> {
     };
     match format {
         TableFormat::Csv | TableFormat::Tsv => {
-            let delimiter = options.delimiter.unwrap_or(format.delimiter());
+            let delimiter = options.delimiter.or(format.delimiter()).unwrap_or(b',');
             let (reader, layout) = delimited::open(input, total_bytes, delimiter, options)?;
             Ok(OpenTable { reader: Box::new(reader), layout: Layout::Delimited(layout) })
+        }
+        TableFormat::Jsonl => {
+            let (reader, layout) = json_lines::open(input, total_bytes, options)?;
+            Ok(OpenTable { reader: Box::new(reader), layout: Layout::Json(layout) })
         }
     }
 }
@@ -198,6 +214,9 @@ fn format_of(options: &ScoreOptions) -> Result<TableFormat, TableError> {
             Err(error) => return Err(error),
         },
     };
+    if options.delimiter.is_some() && format.delimiter().is_none() {
+        return Err(TableError::NoDelimiter { name: options.input.to_string(), format });
+    }
     // A name that says nothing or nothing known is the user's business; one that would lie about the content is not.
     if let Output::File(path) = &options.output {
         match TableFormat::of_path(path) {
@@ -211,4 +230,9 @@ fn format_of(options: &ScoreOptions) -> Result<TableFormat, TableError> {
         }
     }
     Ok(format)
+}
+
+/// A writer was given a record of another format's reader.
+fn foreign_record() -> TableError {
+    TableError::Write(io::Error::other("the record comes from the reader of another format"))
 }

@@ -137,6 +137,12 @@ fn every_member_of_a_registry_is_written_about() {
         assert_eq!(lines.len(), members.len(), "{heading}: docs/extending.md has lines of what is not there");
     }
 
+    let tables = read("docs/tables.md");
+    for format in TableFormat::ALL {
+        let text = section(&tables, format.name()).unwrap_or_else(|| panic!("docs/tables.md lacks `## {format}`"));
+        assert!(format.extensions().iter().all(|extension| text.contains(&format!("`.{extension}`"))), "{format}");
+    }
+
     let models = read("docs/models.md");
     for family in families {
         let text = section(&models, &family).unwrap_or_else(|| panic!("docs/models.md lacks `## {family}`"));

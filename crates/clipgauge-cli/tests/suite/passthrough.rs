@@ -63,6 +63,25 @@ fn other_separators() {
 }
 
 #[test]
+fn json_lines_take_a_field() {
+    let table = "{\"url\": \"a.png\", \"caption\": \"b\", \"n\": 1.0}\r\n\nno json\n{\"caption\":\"b\"}";
+    let expected = "{\"url\": \"a.png\", \"caption\": \"b\", \"n\": 1.0, \"similarity\": null, \"why\": \"not_found\"}\r\n\nno json\n{\"caption\":\"b\",\"similarity\":null,\"why\":\"no_image\"}";
+    let bench = Bench::new().with("in.jsonl", table).with("in.ndjson", table);
+    let flags = "--model pictoclip --quiet --error-column why";
+    for args in ["score in.jsonl", "score in.ndjson -o -"] {
+        assert_eq!(bench.run(&format!("{args} {flags}")).expect_code(SOME_FAILED).text(), expected, "{args}");
+    }
+    let ran = bench.run_with_stdin(&format!("score - --format jsonl {flags}"), table).expect_code(SOME_FAILED);
+    assert_eq!(ran.text(), expected);
+    bench.run(&format!("score in.jsonl -o out.jsonl {flags}")).expect_code(SOME_FAILED);
+    assert_eq!(bench.text("out.jsonl"), expected);
+    let errors = bench.text("out.jsonl.errors.csv");
+    assert!(errors.contains("2,,corrupt,the line is not JSON: expected ident at character"), "{errors}");
+    bench.run(&format!("score in.jsonl --in-place {flags}")).expect_code(SOME_FAILED);
+    assert_eq!(bench.text("in.jsonl"), expected);
+}
+
+#[test]
 fn a_long_table_stays_in_order() {
     let rows: String = (0..20_000).map(|row| format!("{row}.png,caption {row}\n")).collect();
     let bench = Bench::new().with("in.csv", format!("url,caption\n{rows}"));

@@ -190,7 +190,7 @@ pub(super) struct DelimitedWriter<'a> {
 
 impl WriteTable for DelimitedWriter<'_> {
     fn write(&mut self, record: Record, cells: &[Cell]) -> Result<(), TableError> {
-        let Record::Delimited(DelimitedRecord { raw, width }) = record;
+        let Record::Delimited(DelimitedRecord { raw, width }) = record else { return Err(super::foreign_record()) };
         let delimiter = self.delimiter;
         self.line.clear();
         let cell = |index: usize, line: &mut Vec<u8>| match cells.get(index) {

@@ -133,6 +133,30 @@ pub enum TableError {
         /// The column.
         column: String,
     },
+    /// There are lines, but none has an object.
+    #[error("{name} has no JSON object in any of its first lines; say what it is, e.g. with --format csv ({reason})")]
+    NoObjects {
+        /// The table.
+        name: String,
+        /// What is wrong with the first line.
+        reason: String,
+    },
+    /// A delimiter was given for a format without one.
+    #[error("{name}: {format} tables have no delimiter; drop --delimiter, or say what it is with --format csv")]
+    NoDelimiter {
+        /// The table.
+        name: String,
+        /// The format.
+        format: TableFormat,
+    },
+    /// A line is longer than any table's.
+    #[error("{name}: row {row} is longer than {} MiB; look for line feeds that are missing", MAX_RECORD >> 20)]
+    LineTooLong {
+        /// The table.
+        name: String,
+        /// The row's number from 1.
+        row: u64,
+    },
     /// A record is longer than any table's.
     #[error("{name}: {} is longer than {} MiB; look for a quote at its start that is never closed", place(*row), MAX_RECORD >> 20)]
     RecordTooLong {
@@ -146,7 +170,7 @@ pub enum TableError {
 impl TableError {
     /// Whether the command line is wrong rather than the world.
     pub fn is_usage(&self) -> bool {
-        !matches!(self, Self::Read { .. } | Self::Write(_) | Self::RecordTooLong { .. })
+        !matches!(self, Self::Read { .. } | Self::Write(_) | Self::RecordTooLong { .. } | Self::LineTooLong { .. })
     }
 
     /// Whether the reader of the output has gone away, which is no failure of anybody's.

@@ -31,8 +31,8 @@ macro_rules! table_formats {
                 match self { $(Self::$variant => &$extensions),* }
             }
 
-            /// The byte between two fields.
-            pub fn delimiter(self) -> u8 {
+            /// The byte between two fields, in formats that have one.
+            pub fn delimiter(self) -> Option<u8> {
                 match self { $(Self::$variant => $delimiter),* }
             }
         }
@@ -41,16 +41,16 @@ macro_rules! table_formats {
 
 table_formats! {
     /// Comma-separated text with quotes as in RFC 4180.
-    Csv = "csv", extensions: ["csv"], delimiter: b',';
+    Csv = "csv", extensions: ["csv"], delimiter: Some(b',');
     /// Tab-separated text with the same quotes.
-    Tsv = "tsv", extensions: ["tsv", "tab"], delimiter: b'\t';
+    Tsv = "tsv", extensions: ["tsv", "tab"], delimiter: Some(b'\t');
+    /// A JSON object in each line.
+    Jsonl = "jsonl", extensions: ["jsonl", "ndjson"], delimiter: None;
 }
 
 /// Extensions of formats that are not read yet, with the format's name.
 const NOT_YET: &[(&str, &str)] = &[
     ("parquet", "Parquet"),
-    ("jsonl", "JSON Lines"),
-    ("ndjson", "JSON Lines"),
     ("json", "JSON"),
     ("tar", "WebDataset"),
     ("arrow", "Arrow"),

@@ -1,0 +1,294 @@
+//! JSON Lines: an object in each line, written as it stood with the new fields behind its last one.
+//!
+//! Only the fields that are needed are looked at; the others are known to be JSON and are never written anew. Blank lines
+//! pass through and are no rows. A line that is no object passes through as it is, since it can take no field: its row
+//! fails, and the run goes on.
+
+mod lines;
+mod object;
+
+use std::collections::VecDeque;
+use std::io::{Cursor, Read, Write};
+use std::ops::Range;
+use std::sync::{Arc, OnceLock};
+
+use crate::options::ScoreOptions;
+use crate::row::{Row, RowError, RowErrorKind};
+
+use super::columns::Columns;
+use super::number::write_f32;
+use super::{Cell, Position, ReadTable, Record, TableError, WriteTable, sniff};
+use lines::{Line, Lines};
+use object::{Object, Value};
+
+/// How many rows are looked at for the names of columns, at most.
+const PEEKED_ROWS: usize = 100;
+
+/// How many bytes of them.
+const PEEKED_BYTES: usize = 8 << 20;
+
+/// A line with an object, or at least with something.
+#[derive(Debug)]
+pub struct JsonRecord {
+    line: Line,
+    /// Where a field can be added; `None` for a line that is no object.
+    place: Option<Place>,
+    /// The columns that [`JsonRecord::texts`] is about.
+    names: Arc<[String]>,
+}
+
+#[derive(Debug)]
+struct Place {
+    end: usize,
+    has_fields: bool,
+    is_spaced: bool,
+    /// The value that each added one takes the place of.
+    replaced: Vec<Option<Range<usize>>>,
+}
+
+impl JsonRecord {
+    pub(super) fn size(&self) -> usize {
+        size_of::<Place>() + self.line.size()
+    }
+
+    /// The values of the table's columns: strings as what they say, others as they are written.
+    pub(super) fn texts(&self) -> Vec<Option<String>> {
+        let text = self.line.text();
+        let names: Vec<&str> = self.names.iter().map(String::as_str).collect();
+        let Ok(object) = Object::scan(text, &names, &mut |_| ()) else { return vec![None; names.len()] };
+        let value = |place: Option<Range<usize>>| match Value::of(&text[place?]) {
+            Value::Null => None,
+            Value::Text(text) => Some(text),
+            Value::Other(raw) => Some(raw.to_owned()),
+        };
+        object.found.into_iter().map(value).collect()
+    }
+}
+
+/// The blank lines after the last record, which the reader finds and the writer writes.
+type Rest = Arc<OnceLock<Vec<u8>>>;
+
+/// Looks at the first rows for the columns.
+pub(super) fn open(
+    mut input: Box<dyn Read + Send>,
+    total_bytes: Option<u64>,
+    options: &ScoreOptions,
+) -> Result<(JsonReader, JsonLayout), TableError> {
+    let name = options.input.to_string();
+    let mut start = Vec::new();
+    input
+        .by_ref()
+        .take(sniff::ENOUGH as u64)
+        .read_to_end(&mut start)
+        .map_err(|source| TableError::Read { name: name.clone(), source })?;
+    sniff::check(&options.input, &start)?;
+    let bom = if start.starts_with(sniff::UTF8_BOM) { sniff::UTF8_BOM } else { b"" };
+    let text: Box<dyn Read + Send> = Box::new(Cursor::new(start.split_off(bom.len())).chain(input));
+
+    let mut lines = Lines::new(text, name.clone());
+    let needed = [options.image_column.as_str(), options.caption_column.as_str()];
+    let mut names: Vec<String> = Vec::new();
+    let (mut peeked, mut bytes, mut first_error) = (VecDeque::new(), 0, None);
+    let mut has_objects = false;
+    // A pipe may have no more rows for a long time: then no more is read than is needed.
+    let is_enough =
+        |names: &[String]| total_bytes.is_none() && needed.iter().all(|needed| names.iter().any(|name| name == needed));
+    while peeked.len() < PEEKED_ROWS && bytes < PEEKED_BYTES && !is_enough(&names) {
+        let Some(line) = lines.next(peeked.len() as u64 + 1)? else { break };
+        let mut see = |name: &str| {
+            if !names.iter().any(|known| known == name) {
+                names.push(name.to_owned());
+            }
+        };
+        match Object::scan(line.text(), &[], &mut see) {
+            Ok(_) => has_objects = true,
+            Err(error) => drop(first_error.get_or_insert(error)),
+        }
+        bytes += line.size();
+        peeked.push_back((line, lines.position()));
+    }
+    let added = options.added_names();
+    match first_error {
+        Some(error) if !has_objects => return Err(TableError::NoObjects { name, reason: error.to_string() }),
+        // A table without a row has no columns, and none that is missing.
+        _ if peeked.is_empty() => {}
+        _ => drop(Columns::find(&names, options)?),
+    }
+    let (names, rest): (Arc<[String]>, _) = (names.into(), Rest::default());
+    let layout = JsonLayout { bom, names: Arc::clone(&names), added: added.clone(), rest: Arc::clone(&rest) };
+    let mut wanted = vec![options.image_column.clone(), options.caption_column.clone()];
+    if options.overwrite {
+        wanted.extend(added);
+    }
+    let bom_bytes = bom.len() as u64;
+    Ok((JsonReader { lines, peeked, wanted, names, bom_bytes, total_bytes, rows: 0, at: 0, rest }, layout))
+}
+
+/// Reads the rows of a table of JSON lines.
+pub(super) struct JsonReader {
+    lines: Lines,
+    /// Lines that were read already, each with where it ends.
+    peeked: VecDeque<(Line, u64)>,
+    /// The image's and the caption's field, then those that are replaced.
+    wanted: Vec<String>,
+    names: Arc<[String]>,
+    bom_bytes: u64,
+    total_bytes: Option<u64>,
+    rows: u64,
+    at: u64,
+    rest: Rest,
+}
+
+impl ReadTable for JsonReader {
+    fn read(&mut self) -> Result<Option<Row>, TableError> {
+        let line = match self.peeked.pop_front() {
+            Some((line, end)) => {
+                self.at = end;
+                line
+            }
+            None => {
+                let line = self.lines.next(self.rows + 1)?;
+                self.at = self.lines.position();
+                let Some(line) = line else {
+                    self.rest.get_or_init(|| self.lines.take_rest());
+                    return Ok(None);
+                };
+                line
+            }
+        };
+        self.rows += 1;
+        let wanted: Vec<&str> = self.wanted.iter().map(String::as_str).collect();
+        let names = Arc::clone(&self.names);
+        let text = line.text();
+        let object = match Object::scan(text, &wanted, &mut |_| ()) {
+            Ok(object) => object,
+            Err(reason) => {
+                let error = Some(RowError::new(RowErrorKind::Corrupt, reason.to_string()));
+                let record = Record::Json(JsonRecord { line, place: None, names });
+                return Ok(Some(Row { number: self.rows, image: None, caption: None, error, record }));
+            }
+        };
+        let mut error = None;
+        let mut text_of = |index: usize, what: &str, kind| match Value::of(&text[object.found[index].clone()?]) {
+            Value::Null => None,
+            Value::Text(text) => Some(text),
+            other => {
+                let message = format!("the {what} is {}, not a text", other.kind());
+                error.get_or_insert(RowError::new(kind, message));
+                None
+            }
+        };
+        let image = text_of(0, "image", RowErrorKind::BadAddress);
+        let caption = text_of(1, "caption", RowErrorKind::NoCaption);
+        let Object { mut found, end, has_fields, is_spaced } = object;
+        let replaced = found.split_off(2);
+        let record = JsonRecord { line, place: Some(Place { end, has_fields, is_spaced, replaced }), names };
+        Ok(Some(Row { number: self.rows, image, caption, error, record: Record::Json(record) }))
+    }
+
+    fn position(&self) -> Position {
+        Position { rows: self.rows, bytes_read: self.bom_bytes + self.at, total_bytes: self.total_bytes }
+    }
+}
+
+/// The names of the columns, and what the new ones are called.
+#[derive(Debug)]
+pub struct JsonLayout {
+    bom: &'static [u8],
+    names: Arc<[String]>,
+    added: Vec<String>,
+    rest: Rest,
+}
+
+impl JsonLayout {
+    pub(super) fn added(&self) -> impl Iterator<Item = &str> {
+        self.added.iter().map(String::as_str)
+    }
+
+    pub(super) fn names(&self) -> Vec<String> {
+        self.names.to_vec()
+    }
+
+    /// Gives what writes the rows.
+    pub(super) fn writer<'a>(self, mut out: Box<dyn Write + Send + 'a>) -> Result<JsonWriter<'a>, TableError> {
+        out.write_all(self.bom).map_err(TableError::Write)?;
+        let names = self.added.iter().map(|name| serde_json::Value::from(name.as_str()).to_string()).collect();
+        Ok(JsonWriter { out, line: Vec::new(), names, rest: self.rest })
+    }
+}
+
+/// Writes the rows of a table of JSON lines.
+pub(super) struct JsonWriter<'a> {
+    out: Box<dyn Write + Send + 'a>,
+    line: Vec<u8>,
+    /// The names of the added fields, as JSON.
+    names: Vec<String>,
+    rest: Rest,
+}
+
+impl WriteTable for JsonWriter<'_> {
+    fn write(&mut self, record: Record, cells: &[Cell]) -> Result<(), TableError> {
+        let Record::Json(JsonRecord { line, place, .. }) = record else { return Err(super::foreign_record()) };
+        self.line.clear();
+        self.line.extend_from_slice(line.lead());
+        match place {
+            Some(place) => write_object(&mut self.line, line.text(), place, &self.names, cells),
+            None => self.line.extend_from_slice(line.text()),
+        }
+        self.out.write_all(&self.line).map_err(TableError::Write)
+    }
+
+    fn flush(&mut self) -> Result<(), TableError> {
+        self.out.flush().map_err(TableError::Write)
+    }
+
+    fn finish(&mut self) -> Result<(), TableError> {
+        let rest = self.rest.get().map_or(&[][..], Vec::as_slice);
+        self.out.write_all(rest).map_err(TableError::Write)?;
+        self.flush()
+    }
+}
+
+fn write_object(out: &mut Vec<u8>, text: &[u8], place: Place, names: &[String], cells: &[Cell]) {
+    let Place { end, mut has_fields, is_spaced, replaced } = place;
+    let replaced_by = |index: usize| replaced.get(index).cloned().flatten();
+    let mut replacements: Vec<_> =
+        (0..cells.len()).filter_map(|index| Some((replaced_by(index)?, &cells[index]))).collect();
+    replacements.sort_by_key(|(range, _)| range.start);
+    let mut at = 0;
+    for (range, cell) in replacements {
+        out.extend_from_slice(&text[at..range.start]);
+        write_value(out, cell);
+        at = range.end;
+    }
+    out.extend_from_slice(&text[at..end]);
+    for (index, (name, cell)) in names.iter().zip(cells).enumerate() {
+        if replaced_by(index).is_some() {
+            continue;
+        }
+        if has_fields {
+            out.extend_from_slice(if is_spaced { b", " } else { b"," });
+        }
+        has_fields = true;
+        out.extend_from_slice(name.as_bytes());
+        out.extend_from_slice(if is_spaced { b": " } else { b":" });
+        write_value(out, cell);
+    }
+    out.extend_from_slice(&text[end..]);
+}
+
+/// Writes a cell; JSON has no number that is none.
+fn write_value(out: &mut Vec<u8>, cell: &Cell) {
+    match cell {
+        Cell::Score(Some(score)) if score.is_finite() => write_f32(out, *score),
+        Cell::ErrorKind(Some(kind)) => {
+            out.push(b'"');
+            out.extend_from_slice(kind.name().as_bytes());
+            out.push(b'"');
+        }
+        Cell::Score(_) | Cell::ErrorKind(None) => out.extend_from_slice(b"null"),
+    }
+}
+
+#[cfg(test)]
+mod tests;
