@@ -54,7 +54,7 @@ pub(crate) enum Command {
 pub(crate) struct ScoreArgs {
     /// The table; `-` for standard input
     ///
-    /// CSV or TSV in UTF-8 with a header, or JSON Lines; by its name, or --format. Relative paths of images start at the table's folder (for standard input at
+    /// CSV or TSV in UTF-8 with a header, JSON Lines, Parquet or Arrow; by its name, or --format. Relative paths of images start at the table's folder (for standard input at
     /// the working folder); http and https URLs and data: URIs work too.
     #[arg(value_name = "INPUT", value_hint = ValueHint::FilePath)]
     pub(crate) input: PathBuf,
@@ -118,7 +118,7 @@ pub(crate) struct ColumnArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Columns")]
 pub(crate) struct ReadColumnArgs {
-    /// The column with the image: a path, a URL or a data: URI
+    /// The column with the image: a path, a URL or a data: URI; in Parquet and Arrow also its bytes
     #[arg(long, value_name = "NAME", default_value = "url")]
     pub(crate) image_column: String,
 

@@ -122,7 +122,7 @@ pub fn embed_table(
     let stats = Arc::new(Stats::new(0));
     // What is read keeps its format; what is written has one of its own.
     let reading = ScoreOptions { output: Output::Stdout, error_column: None, ..run_options.clone() };
-    let table = unless_cancelled(cancel, move || table::open(&reading))??;
+    let table = unless_cancelled(cancel, move || table::open_with_texts(&reading))??;
     let columns = KeptColumns::find(&table.layout, options)?;
     let for_place = options.clone();
     let place = unless_cancelled(cancel, move || Place::open(&for_place))??;

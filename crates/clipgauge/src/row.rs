@@ -12,7 +12,7 @@ pub struct Row {
     /// Its number from 1, the header not counted.
     pub number: u64,
     /// What the image column holds; `None` for a null or a field that is not there.
-    pub image: Option<String>,
+    pub image: Option<RowImage>,
     /// What the caption column holds; `None` for a null or a field that is not there.
     pub caption: Option<String>,
     /// What is wrong with a cell already: then the row has failed, and `image` is only for people to read.
@@ -25,7 +25,44 @@ impl Row {
     /// How much memory the row takes, in bytes.
     pub fn size(&self) -> usize {
         let text = |cell: &Option<String>| cell.as_ref().map_or(0, String::capacity);
-        size_of::<Self>() + text(&self.image) + text(&self.caption) + self.record.size()
+        let image = self.image.as_ref().map_or(0, RowImage::size);
+        size_of::<Self>() + image + text(&self.caption) + self.record.size()
+    }
+
+    /// What the image is called, for people to read: its address, or a name beside its bytes.
+    pub fn image_name(&self) -> Option<&str> {
+        self.image.as_ref().and_then(RowImage::name)
+    }
+}
+
+/// What an image column holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RowImage {
+    /// Where the image is.
+    Address(String),
+    /// The image's file itself.
+    Bytes {
+        /// Its bytes.
+        bytes: Vec<u8>,
+        /// What it is called, if it says.
+        name: Option<String>,
+    },
+}
+
+impl RowImage {
+    /// What the image is called.
+    pub fn name(&self) -> Option<&str> {
+        match self {
+            Self::Address(address) => Some(address),
+            Self::Bytes { name, .. } => name.as_deref(),
+        }
+    }
+
+    fn size(&self) -> usize {
+        match self {
+            Self::Address(address) => address.capacity(),
+            Self::Bytes { bytes, name } => bytes.capacity() + name.as_ref().map_or(0, String::capacity),
+        }
     }
 }
 

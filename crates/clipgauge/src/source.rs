@@ -143,6 +143,7 @@ impl Default for FetchOptions {
 /// Every source of images, with the connections and limits they share.
 #[derive(Debug)]
 pub struct Sources {
+    max_bytes: u64,
     file: FileSource,
     http: HttpSource,
     inline: InlineSource,
@@ -158,10 +159,16 @@ impl Sources {
         }
         let turns = Arc::new(Semaphore::new(options.concurrency.min(Semaphore::MAX_PERMITS)));
         Ok(Self {
+            max_bytes: options.max_bytes,
             file: FileSource::new(options.max_bytes, Arc::clone(&turns)),
             inline: InlineSource::new(options.max_bytes),
             http: HttpSource::new(options, turns)?,
         })
+    }
+
+    /// Refuses an image that came with its row if a fetched one of its size would be refused.
+    pub(crate) fn check_size(&self, bytes: usize) -> Result<(), RowError> {
+        if bytes as u64 > self.max_bytes { Err(too_large(bytes as u64, self.max_bytes)) } else { Ok(()) }
     }
 
     /// The bytes at an address. Must be called within a Tokio runtime.

@@ -4,21 +4,33 @@
 //! new ones are called. A new format is a file of its own beside [`delimited`](self), a line in [`TableFormat`], an arm
 //! in [`open`] and [`Layout::writer`].
 
+#[cfg(feature = "parquet")]
+mod arrow_ipc;
+#[cfg(feature = "parquet")]
+mod arrow_record;
+#[cfg(feature = "parquet")]
+mod arrow_rows;
+#[cfg(feature = "parquet")]
+mod arrow_schema;
 mod columns;
 mod delimited;
 mod error;
 mod format;
 mod json_lines;
 pub(crate) mod number;
+#[cfg(feature = "parquet")]
+mod parquet;
 mod scan;
 mod sniff;
 
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, IsTerminal, Read, Write};
 
 use crate::options::{Input, Output, ScoreOptions};
 use crate::row::{Row, RowErrorKind};
 
+#[cfg(feature = "parquet")]
+pub use arrow_record::ArrowRecord;
 pub use delimited::DelimitedRecord;
 pub use error::TableError;
 pub use format::{NoSuchFormat, TableFormat};
@@ -32,6 +44,11 @@ pub enum Record {
     Delimited(DelimitedRecord),
     /// A line of JSON.
     Json(JsonRecord),
+    /// A row of an Arrow or Parquet table, with its batch.
+    #[cfg(feature = "parquet")]
+    Arrow(ArrowRecord),
+    /// A row of which nothing is held, since the columns of its table are copied as they are in the file.
+    InFile,
 }
 
 impl Record {
@@ -40,6 +57,9 @@ impl Record {
         match self {
             Self::Delimited(record) => record.size(),
             Self::Json(record) => record.size(),
+            #[cfg(feature = "parquet")]
+            Self::Arrow(record) => record.size(),
+            Self::InFile => 0,
         }
     }
 
@@ -49,6 +69,9 @@ impl Record {
         match self {
             Self::Delimited(record) => record.texts(),
             Self::Json(record) => record.texts(),
+            #[cfg(feature = "parquet")]
+            Self::Arrow(record) => record.texts(),
+            Self::InFile => Vec::new(),
         }
     }
 
@@ -56,7 +79,7 @@ impl Record {
     pub fn is_ragged(&self) -> bool {
         match self {
             Self::Delimited(record) => record.is_ragged(),
-            Self::Json(_) => false,
+            _ => false,
         }
     }
 }
@@ -111,6 +134,15 @@ pub trait WriteTable: Send {
     /// What is written to fails.
     fn flush(&mut self) -> Result<(), TableError>;
 
+    /// Ends the table before its last record, so that what was written so far can be read by itself.
+    ///
+    /// # Errors
+    ///
+    /// What is written to fails.
+    fn finish_early(&mut self) -> Result<(), TableError> {
+        self.flush()
+    }
+
     /// Writes what comes after the last record, when the reader has given `None`, and flushes. Must be called, else the
     /// table is not whole.
     ///
@@ -136,6 +168,12 @@ pub enum Layout {
     Delimited(delimited::DelimitedLayout),
     /// JSON Lines.
     Json(json_lines::JsonLayout),
+    /// Parquet.
+    #[cfg(feature = "parquet")]
+    Parquet(Box<parquet::ParquetLayout>),
+    /// Arrow.
+    #[cfg(feature = "parquet")]
+    Arrow(arrow_ipc::ArrowLayout),
 }
 
 impl Layout {
@@ -145,6 +183,10 @@ impl Layout {
         match self {
             Self::Delimited(layout) => layout.added().collect(),
             Self::Json(layout) => layout.added().collect(),
+            #[cfg(feature = "parquet")]
+            Self::Parquet(layout) => layout.added().collect(),
+            #[cfg(feature = "parquet")]
+            Self::Arrow(layout) => layout.added().collect(),
         }
     }
 
@@ -153,6 +195,10 @@ impl Layout {
         match self {
             Self::Delimited(layout) => layout.names(),
             Self::Json(layout) => layout.names(),
+            #[cfg(feature = "parquet")]
+            Self::Parquet(layout) => layout.names(),
+            #[cfg(feature = "parquet")]
+            Self::Arrow(layout) => layout.names(),
         }
     }
 
@@ -165,6 +211,10 @@ impl Layout {
         match self {
             Self::Delimited(layout) => Ok(Box::new(layout.writer(out)?)),
             Self::Json(layout) => Ok(Box::new(layout.writer(out)?)),
+            #[cfg(feature = "parquet")]
+            Self::Parquet(layout) => layout.writer(out),
+            #[cfg(feature = "parquet")]
+            Self::Arrow(layout) => Ok(Box::new(layout.writer(out)?)),
         }
     }
 }
@@ -176,31 +226,86 @@ impl Layout {
 /// The input cannot be read, is no table that can be read, lacks a column that is needed or has one that would be added.
 /// [`TableError::is_usage`] tells whether another command line mends it.
 pub fn open(options: &ScoreOptions) -> Result<OpenTable, TableError> {
+    open_keeping(options, false)
+}
+
+/// The same for a table that is only read: its records have their [`texts`](Record::texts) with them, whatever the
+/// format.
+///
+/// # Errors
+///
+/// As [`open`].
+pub fn open_with_texts(options: &ScoreOptions) -> Result<OpenTable, TableError> {
+    open_keeping(options, true)
+}
+
+fn open_keeping(options: &ScoreOptions, keeps_rows: bool) -> Result<OpenTable, TableError> {
     let name = options.input.to_string();
     let format = format_of(options)?;
     let fails = |source| TableError::Read { name: name.clone(), source };
-    let (input, total_bytes): (Box<dyn Read + Send>, _) = match &options.input {
-        Input::Stdin => (Box::new(io::stdin()), None),
+    let (file, total_bytes) = match &options.input {
+        Input::Stdin => (None, None),
         Input::File(path) => {
             let file = File::open(path).map_err(fails)?;
             let metadata = file.metadata().map_err(fails)?;
             if metadata.is_dir() {
                 return Err(TableError::IsFolder { name });
             }
-            (Box::new(file), metadata.is_file().then_some(metadata.len()))
+            (Some(file), metadata.is_file().then_some(metadata.len()))
         }
     };
-    match format {
-        TableFormat::Csv | TableFormat::Tsv => {
-            let delimiter = options.delimiter.or(format.delimiter()).unwrap_or(b',');
-            let (reader, layout) = delimited::open(input, total_bytes, delimiter, options)?;
-            Ok(OpenTable { reader: Box::new(reader), layout: Layout::Delimited(layout) })
+    if matches!(format, TableFormat::Parquet | TableFormat::Arrow) {
+        if !keeps_rows && options.output == Output::Stdout && io::stdout().is_terminal() {
+            return Err(TableError::Terminal { format });
         }
-        TableFormat::Jsonl => {
-            let (reader, layout) = json_lines::open(input, total_bytes, options)?;
-            Ok(OpenTable { reader: Box::new(reader), layout: Layout::Json(layout) })
-        }
+        return open_typed(format, file, total_bytes, options, keeps_rows);
     }
+    let input: Box<dyn Read + Send> = match file {
+        Some(file) => Box::new(file),
+        None => Box::new(io::stdin()),
+    };
+    if format == TableFormat::Jsonl {
+        let (reader, layout) = json_lines::open(input, total_bytes, options)?;
+        return Ok(OpenTable { reader: Box::new(reader), layout: Layout::Json(layout) });
+    }
+    let delimiter = options.delimiter.or(format.delimiter()).unwrap_or(b',');
+    let (reader, layout) = delimited::open(input, total_bytes, delimiter, options)?;
+    Ok(OpenTable { reader: Box::new(reader), layout: Layout::Delimited(layout) })
+}
+
+/// Opens a table whose columns have types.
+#[cfg(feature = "parquet")]
+fn open_typed(
+    format: TableFormat,
+    file: Option<File>,
+    total_bytes: Option<u64>,
+    options: &ScoreOptions,
+    keeps_rows: bool,
+) -> Result<OpenTable, TableError> {
+    if format == TableFormat::Parquet {
+        let (Some(file), Some(_)) = (file, total_bytes) else {
+            return Err(TableError::NotSeekable { name: options.input.to_string(), format });
+        };
+        let (reader, layout) = parquet::open(file, options, keeps_rows)?;
+        return Ok(OpenTable { reader: Box::new(reader), layout: Layout::Parquet(Box::new(layout)) });
+    }
+    let (reader, layout) = match (file, total_bytes) {
+        (Some(file), Some(total_bytes)) => arrow_ipc::open_file(file, total_bytes, options)?,
+        (Some(pipe), None) => arrow_ipc::open_stream(Box::new(pipe), None, None, options)?,
+        (None, _) => arrow_ipc::open_stream(Box::new(io::stdin()), None, None, options)?,
+    };
+    Ok(OpenTable { reader: Box::new(reader), layout: Layout::Arrow(layout) })
+}
+
+#[cfg(not(feature = "parquet"))]
+fn open_typed(
+    format: TableFormat,
+    _: Option<File>,
+    _: Option<u64>,
+    options: &ScoreOptions,
+    _: bool,
+) -> Result<OpenTable, TableError> {
+    Err(TableError::NotBuilt { name: options.input.to_string(), format })
 }
 
 /// The format that the options or the input's name tell; CSV where neither does. The output has to agree.

@@ -9,6 +9,7 @@ mod parquet;
 pub use folder::{DEFAULT_PART_ROWS, FolderOptions, VectorFolder};
 pub use npy::{NpyFile, NpyType};
 pub use parquet::{Column, ParquetFile, Value};
+pub(crate) use parquet::{of_arrow, of_parquet};
 
 /// The vectors of one row.
 #[derive(Debug, Clone, PartialEq)]

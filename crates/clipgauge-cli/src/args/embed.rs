@@ -21,7 +21,7 @@ use crate::value;
 pub(crate) struct EmbedArgs {
     /// The table; `-` for standard input
     ///
-    /// CSV or TSV in UTF-8 with a header, or JSON Lines; by its name, or --input-format. Relative paths of images start at the table's folder (for standard input at
+    /// CSV or TSV in UTF-8 with a header, JSON Lines, Parquet or Arrow; by its name, or --input-format. Relative paths of images start at the table's folder (for standard input at
     /// the working folder); http and https URLs and data: URIs work too.
     #[arg(value_name = "INPUT", value_hint = ValueHint::FilePath)]
     pub(crate) input: PathBuf,

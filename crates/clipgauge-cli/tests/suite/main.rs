@@ -12,5 +12,6 @@ mod models;
 mod outputs;
 mod passthrough;
 mod scoring;
+mod typed;
 mod usage;
 mod web;

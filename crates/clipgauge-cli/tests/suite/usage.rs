@@ -16,7 +16,7 @@ fn bench() -> Bench {
         .with("utf16.csv", utf16)
         .with("empty.csv", "")
         .with("table.txt", PAIRS)
-        .with("table.parquet", "PAR1")
+        .with("table.xlsx", "PK")
         .with("table.csv.gz", "\x1f\u{8b}")
         .with("packed.csv", b"\x1f\x8b\x08\x00");
     std::fs::create_dir(bench.path("folder")).expect("creatable");
@@ -42,11 +42,14 @@ fn each_is_told_with_its_reason_and_remedy() {
         "score empty.csv",
         "score folder",
         "score table.txt",
-        "score table.parquet",
+        "score table.xlsx",
         "score table.csv.gz",
         "score packed.csv",
         "score pairs.csv -o out.tsv",
         "score pairs.csv -o out.parquet",
+        "score pairs.csv --format jsonl",
+        "score - --format parquet",
+        "score scored.csv --format jsonl --delimiter ;",
         "score pairs.csv -o no/such/folder.csv",
         "score pairs.csv -o folder",
         "score pairs.csv --errors pairs.csv",
@@ -55,7 +58,7 @@ fn each_is_told_with_its_reason_and_remedy() {
         "score - --in-place",
         "score pairs.csv -o out.csv --in-place",
         "score pairs.csv --metric cosin",
-        "score pairs.csv --format parquet",
+        "score pairs.csv --format xlsx",
         "score pairs.csv --timeout 30",
         "score pairs.csv --max-bytes lots",
         "score pairs.csv --max-pixels 10MB",

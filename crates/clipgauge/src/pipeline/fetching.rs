@@ -19,7 +19,7 @@ use super::ScoreTableError;
 use super::join::{Message, Outcome, Ticket};
 use super::stop::Stop;
 use crate::address::Address;
-use crate::row::{Row, RowError, RowErrorKind};
+use crate::row::{Row, RowError, RowErrorKind, RowImage};
 use crate::source::{ImageBytes, Sources};
 use crate::stats::{Stage, Stats};
 use crate::table::{ReadTable, TableError};
@@ -132,8 +132,9 @@ impl Fetcher {
             let Ok(admitted) = runtime.block_on(acquire(&self.rows_budget, cost)) else { break };
             let ticket = Ticket::new(index, table.position(), admitted);
             index += 1;
-            match address(&mut row, base) {
-                Ok(address) => drop(runtime.spawn(self.clone().fetch(row, address, ticket))),
+            match wanted(&mut row, base) {
+                Ok(Wanted::At(address)) => drop(runtime.spawn(self.clone().fetch(row, address, ticket))),
+                Ok(Wanted::Here(bytes)) => drop(runtime.spawn(self.clone().take(row, bytes, ticket))),
                 Err(error) => self.report(Outcome::failed(row, ticket, error)),
             }
         }
@@ -157,24 +158,49 @@ impl Fetcher {
         }
     }
 
+    /// Hands on an image that came with its row.
+    async fn take(self, row: Row, image: Vec<u8>, ticket: Ticket) {
+        if let Err(error) = self.sources.check_size(image.len()) {
+            return self.report(Outcome::failed(row, ticket, error));
+        }
+        // Closed only when the run is over.
+        let Ok(room) = acquire(&self.images_budget, kib(image.len()).min(IMAGES_BUDGET)).await else { return };
+        // Nobody receives any more when the run is over.
+        let _ = self.images.send(Fetched { row, ticket, image, _room: room });
+    }
+
     fn report(&self, outcome: Outcome) {
         // Nobody receives any more when the run is over.
         let _ = self.outcomes.send(Message::Outcome(Box::new(outcome)));
     }
 }
 
+/// A row's image.
+enum Wanted {
+    At(Address),
+    Here(Vec<u8>),
+}
+
 /// Where a row's image is, or why the row cannot be scored, which is known without fetching anything.
-fn address(row: &mut Row, base: &Path) -> Result<Address, RowError> {
+fn wanted(row: &mut Row, base: &Path) -> Result<Wanted, RowError> {
     if let Some(error) = row.error.take() {
         return Err(error);
     }
-    let Some(image) = row.image.as_deref().filter(|image| !image.trim().is_empty()) else {
-        return Err(RowError::new(RowErrorKind::NoImage, "the row names no image"));
-    };
-    if row.caption.is_none() {
-        return Err(RowError::new(RowErrorKind::NoCaption, "the row has no caption"));
+    let has_caption = row.caption.is_some();
+    let no_caption = || RowError::new(RowErrorKind::NoCaption, "the row has no caption");
+    match &mut row.image {
+        Some(RowImage::Bytes { bytes, .. }) if has_caption => Ok(Wanted::Here(std::mem::take(bytes))),
+        Some(RowImage::Address(address)) if !address.trim().is_empty() && has_caption => {
+            Address::parse(address, base).map(Wanted::At)
+        }
+        Some(RowImage::Address(address)) if address.trim().is_empty() => Err(no_image()),
+        Some(_) => Err(no_caption()),
+        None => Err(no_image()),
     }
-    Address::parse(image, base)
+}
+
+fn no_image() -> RowError {
+    RowError::new(RowErrorKind::NoImage, "the row names no image")
 }
 
 /// A fetch that panics has met an address or an answer that nobody foresaw: that is its row's error. A row lost without

@@ -153,7 +153,7 @@ impl<'a> Join<'a> {
                 Ok(values) => self.stats.scored(values.scores()),
                 Err(error) => {
                     self.stats.failed(error.kind);
-                    self.errors.add(row.number, row.image.as_deref(), error)?;
+                    self.errors.add(row.number, row.image_name(), error)?;
                 }
             }
             let values = values.as_ref().map_err(|error| error.kind);
@@ -167,13 +167,18 @@ impl<'a> Join<'a> {
     /// Ends the table that was written, and puts the list of errors in its place; that of an interrupted run, beside it.
     pub(super) fn finish(mut self, read: Result<(), TableError>, stop: &Stop) -> Result<Finished, ScoreTableError> {
         if let Some(error) = self.failure.take() {
+            // What is finished may still be of use. It may be the disk that failed: then it is not.
+            let _ = self.writer.finish_early();
             return Err(error);
         }
         if stop.is_cancelled() {
-            self.writer.flush()?;
+            self.writer.finish_early()?;
             return Ok(Finished { interrupted: true, errors: self.errors.keep_partial()? });
         }
-        read?;
+        if let Err(error) = read {
+            self.writer.finish_early()?;
+            return Err(error.into());
+        }
         // A lost row would end the table early, with all that came after it left out.
         assert!(self.waiting.is_empty(), "row {} was lost on its way", self.next + 1);
         self.writer.finish()?;

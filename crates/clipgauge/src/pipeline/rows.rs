@@ -14,6 +14,9 @@ pub(super) trait WriteRows: Send {
 
     /// Writes what comes after the last row.
     fn finish(&mut self) -> Result<(), TableError>;
+
+    /// Ends before the last row, so that what was written so far can be read.
+    fn finish_early(&mut self) -> Result<(), TableError>;
 }
 
 /// The columns that a run adds.
@@ -55,5 +58,9 @@ impl WriteRows for ScoredRows<'_> {
 
     fn finish(&mut self) -> Result<(), TableError> {
         self.table.finish()
+    }
+
+    fn finish_early(&mut self) -> Result<(), TableError> {
+        self.table.finish_early()
     }
 }

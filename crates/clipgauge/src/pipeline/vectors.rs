@@ -166,6 +166,10 @@ impl WriteRows for VectorRows<'_> {
     fn finish(&mut self) -> Result<(), TableError> {
         Ok(())
     }
+
+    fn finish_early(&mut self) -> Result<(), TableError> {
+        Ok(())
+    }
 }
 
 #[cfg(test)]

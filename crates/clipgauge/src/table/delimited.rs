@@ -11,7 +11,7 @@ use std::sync::{Arc, OnceLock};
 use memchr::memchr3;
 
 use crate::options::ScoreOptions;
-use crate::row::{Row, RowError, RowErrorKind};
+use crate::row::{Row, RowError, RowErrorKind, RowImage};
 
 use super::columns::{Added, Columns};
 use super::number::write_f32;
@@ -129,7 +129,7 @@ impl ReadTable for DelimitedReader {
         });
         Ok(Some(Row {
             number: self.rows,
-            image: image.map(text_of),
+            image: image.map(text_of).map(RowImage::Address),
             caption: raw.value(self.caption).map(text_of),
             error,
             record: Record::Delimited(DelimitedRecord { raw, width: self.width }),

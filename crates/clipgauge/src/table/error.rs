@@ -103,6 +103,53 @@ pub enum TableError {
         /// The one that may be meant.
         nearest: Option<String>,
     },
+    /// A needed column cannot hold what it is to hold.
+    #[error("{name}: the column `{column}` is of type {data_type}, which is no {}; choose another with {} NAME", flag.needs(), flag.name())]
+    ColumnType {
+        /// The table.
+        name: String,
+        /// The column.
+        column: String,
+        /// Its type.
+        data_type: String,
+        /// The flag that says which column it is.
+        flag: ColumnFlag,
+    },
+    /// This build does without the format.
+    #[error("{name}: this build of clipgauge has no {format} tables; build it with the feature `parquet`")]
+    NotBuilt {
+        /// The table.
+        name: String,
+        /// The format.
+        format: TableFormat,
+    },
+    /// The format has to be read from a file's end.
+    #[error("{name} is no file, and {format} tables cannot be read from a pipe; give the file's name")]
+    NotSeekable {
+        /// The table.
+        name: String,
+        /// The format.
+        format: TableFormat,
+    },
+    /// The format is bytes that a terminal cannot show.
+    #[error("{format} is nothing for a terminal; name a file with -o, or send the output elsewhere")]
+    Terminal {
+        /// The format.
+        format: TableFormat,
+    },
+    /// The file breaks the rules of its format.
+    #[error("{name} cannot be read as {what}{}", row.map_or_else(String::new, |row| format!(" from row {row} on")))]
+    Damaged {
+        /// The table.
+        name: String,
+        /// The format.
+        what: &'static str,
+        /// The first row that cannot be read, from 1; `None` if it is the whole.
+        row: Option<u64>,
+        /// What is wrong.
+        #[source]
+        source: io::Error,
+    },
     /// A needed column is there more than once.
     #[error("{name} has {count} columns `{column}`; rename all but one, or choose another with {} NAME", flag.name())]
     DuplicateColumn {
@@ -170,7 +217,14 @@ pub enum TableError {
 impl TableError {
     /// Whether the command line is wrong rather than the world.
     pub fn is_usage(&self) -> bool {
-        !matches!(self, Self::Read { .. } | Self::Write(_) | Self::RecordTooLong { .. } | Self::LineTooLong { .. })
+        !matches!(
+            self,
+            Self::Read { .. }
+                | Self::Damaged { .. }
+                | Self::Write(_)
+                | Self::RecordTooLong { .. }
+                | Self::LineTooLong { .. }
+        )
     }
 
     /// Whether the reader of the output has gone away, which is no failure of anybody's.
@@ -200,6 +254,13 @@ impl ColumnFlag {
             Self::Caption => "--caption-column",
             Self::Score => "--column",
             Self::Error => "--error-column",
+        }
+    }
+
+    fn needs(self) -> &'static str {
+        match self {
+            Self::Image => "image: that is a text with its address, a binary, or a struct of `bytes` and `path`",
+            _ => "text",
         }
     }
 

@@ -13,7 +13,7 @@ use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
 use crate::options::ScoreOptions;
-use crate::row::{Row, RowError, RowErrorKind};
+use crate::row::{Row, RowError, RowErrorKind, RowImage};
 
 use super::columns::Columns;
 use super::number::write_f32;
@@ -178,7 +178,7 @@ impl ReadTable for JsonReader {
                 None
             }
         };
-        let image = text_of(0, "image", RowErrorKind::BadAddress);
+        let image = text_of(0, "image", RowErrorKind::BadAddress).map(RowImage::Address);
         let caption = text_of(1, "caption", RowErrorKind::NoCaption);
         let Object { mut found, end, has_fields, is_spaced } = object;
         let replaced = found.split_off(2);

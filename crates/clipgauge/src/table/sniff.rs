@@ -22,7 +22,9 @@ pub(super) fn check(input: &Input, start: &[u8]) -> Result<(), TableError> {
         [0, 1..=255, 0, 1..=255, ..] => ("UTF-16", through("iconv -f UTF-16BE -t UTF-8")),
         [0x1F, 0x8B, ..] => ("a gzip file", through("gzip -dc")),
         [0x28, 0xB5, 0x2F, 0xFD, ..] => ("a Zstandard file", through("zstd -dc")),
-        [b'P', b'A', b'R', b'1', ..] => ("a Parquet file", "convert it to CSV first".to_owned()),
+        [b'P', b'A', b'R', b'1', ..] => {
+            ("a Parquet file", "give its own name, with --format parquet if that does not say so".to_owned())
+        }
         [b'P', b'K', 3, 4, ..] => ("a zip or Excel file", "save it as CSV in UTF-8 first".to_owned()),
         _ => return Ok(()),
     };

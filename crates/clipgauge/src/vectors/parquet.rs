@@ -226,7 +226,7 @@ impl Gathered {
 }
 
 /// The system's error, where there is one behind the writer's.
-fn of_parquet(error: ParquetError) -> io::Error {
+pub(crate) fn of_parquet(error: ParquetError) -> io::Error {
     match error {
         ParquetError::External(source) => match source.downcast::<io::Error>() {
             Ok(error) => *error,
@@ -236,7 +236,7 @@ fn of_parquet(error: ParquetError) -> io::Error {
     }
 }
 
-fn of_arrow(error: ArrowError) -> io::Error {
+pub(crate) fn of_arrow(error: ArrowError) -> io::Error {
     match error {
         ArrowError::IoError(_, error) => error,
         other => io::Error::other(other),

@@ -173,7 +173,10 @@ fn what_is_no_text_is_refused_with_a_way_out() {
         (&utf16, "standard input is UTF-16, not UTF-8 text; use `iconv -f UTF-16LE -t UTF-8 | clipgauge score -`"),
         (&big_endian, "standard input is UTF-16, not UTF-8 text; use `iconv -f UTF-16BE -t UTF-8 | clipgauge score -`"),
         (b"\x1f\x8b\x08\0", "standard input is a gzip file, not UTF-8 text; use `gzip -dc | clipgauge score -`"),
-        (b"PAR1", "standard input is a Parquet file, not UTF-8 text; convert it to CSV first"),
+        (
+            b"PAR1",
+            "standard input is a Parquet file, not UTF-8 text; give its own name, with --format parquet if that does not say so",
+        ),
         (b"", "standard input is empty; a table begins with a header that names its columns"),
     ];
     for (text, expected) in cases {
@@ -187,9 +190,7 @@ fn rows_say_what_their_cells_say() {
     let (out, rows) = scored(text, &options()).expect("a table");
     let cells: Vec<_> = rows
         .iter()
-        .map(|row| {
-            (row.number, row.image.as_deref(), row.caption.as_deref(), row.error.as_ref().map(|error| error.kind))
-        })
+        .map(|row| (row.number, row.image_name(), row.caption.as_deref(), row.error.as_ref().map(|error| error.kind)))
         .collect();
     assert_eq!(
         cells,

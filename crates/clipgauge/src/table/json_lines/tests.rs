@@ -125,7 +125,7 @@ fn cells_are_what_they_say_or_an_error() {
     for (line, image, caption, error) in cases {
         let (_, rows) = scored(format!("{first}{line}\n").as_bytes(), &options()).expect("a table");
         let row = &rows[1];
-        assert_eq!((row.image.as_deref(), row.caption.as_deref()), (image, caption), "{line}");
+        assert_eq!((row.image_name(), row.caption.as_deref()), (image, caption), "{line}");
         assert_eq!(row.error.as_ref().map(|error| error.kind), error, "{line}");
     }
 }

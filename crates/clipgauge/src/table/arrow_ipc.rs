@@ -1,0 +1,350 @@
+//! Arrow's own files and streams: batches are read, get their new columns and are written again, one at a time.
+//!
+//! What a file is, its first bytes say, whatever its name: the Hugging Face libraries call streams `.arrow` too. A table
+//! stays the one or the other, and its batches as they are cut and compressed.
+
+mod compression;
+
+use std::fs::File;
+use std::io::{BufReader, Read, Seek, Write};
+use std::mem;
+use std::panic::{self, AssertUnwindSafe};
+use std::sync::Arc;
+
+use arrow_array::builder::StringBuilder;
+use arrow_array::{ArrayRef, Float32Array, RecordBatch};
+use arrow_ipc::CompressionType;
+use arrow_ipc::reader::{FileReader, StreamReader};
+use arrow_ipc::writer::{FileWriter, IpcWriteOptions, StreamWriter};
+use arrow_schema::{ArrowError, SchemaRef};
+
+use crate::options::ScoreOptions;
+use crate::row::{Row, RowErrorKind};
+use crate::vectors::of_arrow;
+
+use super::arrow_record::{ArrowRecord, Rows};
+use super::arrow_rows::{self, Pairs};
+use super::arrow_schema::with_columns;
+use super::columns::Added;
+use super::{Cell, Position, ReadTable, Record, TableError, WriteTable};
+
+/// Opens a file of either kind.
+pub(super) fn open_file(
+    mut file: File,
+    total_bytes: u64,
+    options: &ScoreOptions,
+) -> Result<(ArrowReader, ArrowLayout), TableError> {
+    let name = options.input.to_string();
+    let fails = |source| TableError::Read { name: name.clone(), source };
+    let mut start = Vec::new();
+    (&mut file).take(compression::MAGIC.len() as u64).read_to_end(&mut start).map_err(fails)?;
+    let is_stream = start != compression::MAGIC;
+    let codec = compression::of(&file, is_stream);
+    file.rewind().map_err(fails)?;
+    if is_stream {
+        return open_stream(Box::new(BufReader::new(file)), Some(total_bytes), codec, options);
+    }
+    let reader = guarded(|| FileReader::try_new(BufReader::new(file), None));
+    let reader = reader.map_err(|error| damaged(&name, None, error))?;
+    let (schema, total_batches) = (reader.schema(), reader.num_batches());
+    let batches = reader.map(|batch| batch.map(|batch| (batch, None)));
+    let total = Total::Batches { batches: total_batches as u64, bytes: total_bytes };
+    open(Box::new(batches), &schema, total, Kind { is_stream, codec }, options)
+}
+
+/// Opens a stream.
+pub(super) fn open_stream(
+    input: Box<dyn Read + Send>,
+    total_bytes: Option<u64>,
+    codec: Option<CompressionType>,
+    options: &ScoreOptions,
+) -> Result<(ArrowReader, ArrowLayout), TableError> {
+    let name = options.input.to_string();
+    let reader = guarded(|| StreamReader::try_new(Counted { input, bytes: 0 }, None));
+    let mut reader = reader.map_err(|error| damaged(&name, None, error))?;
+    let schema = reader.schema();
+    let batches = std::iter::from_fn(move || {
+        let batch = reader.next()?;
+        Some(batch.map(|batch| (batch, Some(reader.get_ref().bytes))))
+    });
+    open(Box::new(batches), &schema, Total::Bytes(total_bytes), Kind { is_stream: true, codec }, options)
+}
+
+fn open(
+    batches: Batches,
+    schema: &SchemaRef,
+    total: Total,
+    kind: Kind,
+    options: &ScoreOptions,
+) -> Result<(ArrowReader, ArrowLayout), TableError> {
+    let columns = arrow_rows::find(schema, options)?;
+    let scores = options.score_columns().len();
+    let layout = ArrowLayout {
+        names: arrow_rows::names(schema),
+        schema: Arc::new(with_columns(schema, &columns.added, scores)),
+        added: columns.added,
+        kind,
+    };
+    let reader = ArrowReader {
+        batches,
+        name: options.input.to_string(),
+        image: columns.image,
+        caption: columns.caption,
+        batch: None,
+        rows: 0,
+        taken: 0,
+        bytes: 0,
+        total,
+    };
+    Ok((reader, layout))
+}
+
+/// Batches, each with how many bytes were read up to its end where that is known.
+type Batches = Box<dyn Iterator<Item = Result<(RecordBatch, Option<u64>), ArrowError>> + Send>;
+
+/// Whether a table is a stream, and how it is compressed.
+#[derive(Debug, Clone, Copy)]
+struct Kind {
+    is_stream: bool,
+    codec: Option<CompressionType>,
+}
+
+/// What is known of the length of a table.
+#[derive(Debug, Clone, Copy)]
+enum Total {
+    Batches { batches: u64, bytes: u64 },
+    Bytes(Option<u64>),
+}
+
+/// An input whose bytes are counted.
+struct Counted {
+    input: Box<dyn Read + Send>,
+    bytes: u64,
+}
+
+impl Read for Counted {
+    fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
+        let read = self.input.read(into)?;
+        self.bytes += read as u64;
+        Ok(read)
+    }
+}
+
+/// Runs what reads foreign bytes. A library that panics over them has met a file that nobody foresaw: that is an error.
+fn guarded<T>(read: impl FnOnce() -> Result<T, ArrowError>) -> Result<T, ArrowError> {
+    panic::catch_unwind(AssertUnwindSafe(read))
+        .unwrap_or_else(|_| Err(ArrowError::IpcError("reading it made the program panic".to_owned())))
+}
+
+fn damaged(name: &str, row: Option<u64>, error: ArrowError) -> TableError {
+    TableError::Damaged { name: name.to_owned(), what: "Arrow", row, source: of_arrow(error) }
+}
+
+/// Reads the rows of an Arrow table.
+pub(super) struct ArrowReader {
+    batches: Batches,
+    name: String,
+    image: usize,
+    caption: usize,
+    batch: Option<Batch>,
+    rows: u64,
+    /// How many batches were taken.
+    taken: u64,
+    bytes: u64,
+    total: Total,
+}
+
+struct Batch {
+    rows: Arc<Rows>,
+    pairs: Pairs,
+    next: usize,
+}
+
+impl ArrowReader {
+    fn next_batch(&mut self) -> Result<Option<Batch>, ArrowError> {
+        while let Some((batch, bytes)) = self.batches.next().transpose()? {
+            self.taken += 1;
+            self.bytes = match self.total {
+                Total::Batches { batches, bytes } => bytes / batches.max(1) * self.taken,
+                Total::Bytes(_) => bytes.unwrap_or_default(),
+            };
+            if batch.num_rows() > 0 {
+                let pairs = Pairs::of(&batch, self.image, self.caption)?;
+                return Ok(Some(Batch { rows: Rows::new(batch), pairs, next: 0 }));
+            }
+        }
+        Ok(None)
+    }
+}
+
+impl ReadTable for ArrowReader {
+    fn read(&mut self) -> Result<Option<Row>, TableError> {
+        if self.batch.as_ref().is_none_or(|batch| batch.next == batch.rows.batch.num_rows()) {
+            self.batch = None;
+            let next = guarded(|| self.next_batch());
+            self.batch = next.map_err(|error| damaged(&self.name, Some(self.rows + 1), error))?;
+        }
+        let Some(batch) = &mut self.batch else { return Ok(None) };
+        let row = batch.next;
+        batch.next += 1;
+        self.rows += 1;
+        let (image, caption) = (batch.pairs.image(row), batch.pairs.caption(row));
+        let record = Record::Arrow(ArrowRecord::new(&batch.rows, row));
+        Ok(Some(Row { number: self.rows, image, caption, error: None, record }))
+    }
+
+    fn position(&self) -> Position {
+        let total_bytes = match self.total {
+            Total::Batches { bytes, .. } => Some(bytes),
+            Total::Bytes(bytes) => bytes,
+        };
+        Position { rows: self.rows, bytes_read: self.bytes, total_bytes }
+    }
+}
+
+/// What the written table looks like.
+#[derive(Debug)]
+pub struct ArrowLayout {
+    names: Vec<String>,
+    schema: SchemaRef,
+    added: Vec<Added>,
+    kind: Kind,
+}
+
+impl ArrowLayout {
+    pub(super) fn added(&self) -> impl Iterator<Item = &str> {
+        self.added.iter().map(|column| column.name.as_str())
+    }
+
+    pub(super) fn names(&self) -> Vec<String> {
+        self.names.clone()
+    }
+
+    /// Begins the table.
+    pub(super) fn writer<'a>(self, out: Box<dyn Write + Send + 'a>) -> Result<ArrowWriter<'a>, TableError> {
+        let Self { schema, added, kind, .. } = self;
+        let options = IpcWriteOptions::default().try_with_compression(kind.codec).map_err(write_error)?;
+        let out = if kind.is_stream {
+            Out::Stream(StreamWriter::try_new_with_options(out, &schema, options).map_err(write_error)?)
+        } else {
+            Out::File(FileWriter::try_new_with_options(out, &schema, options).map_err(write_error)?)
+        };
+        Ok(ArrowWriter { out, schema, cells: added.iter().map(|_| Vec::new()).collect(), added, run: None })
+    }
+}
+
+enum Out<'a> {
+    File(FileWriter<Box<dyn Write + Send + 'a>>),
+    Stream(StreamWriter<Box<dyn Write + Send + 'a>>),
+}
+
+/// Writes an Arrow table, a batch at a time.
+pub(super) struct ArrowWriter<'a> {
+    out: Out<'a>,
+    schema: SchemaRef,
+    added: Vec<Added>,
+    /// The cells of the run, a list for each column.
+    cells: Vec<Vec<Cell>>,
+    /// Rows of one batch that follow each other and wait to be written.
+    run: Option<Run>,
+}
+
+struct Run {
+    rows: Arc<Rows>,
+    start: usize,
+    length: usize,
+}
+
+impl ArrowWriter<'_> {
+    fn write_run(&mut self) -> Result<(), ArrowError> {
+        let Some(Run { rows, start, length }) = self.run.take() else { return Ok(()) };
+        let mut columns = rows.batch.slice(start, length).columns().to_vec();
+        for (column, cells) in self.added.iter().zip(&mut self.cells) {
+            let data_type = match column.replaces {
+                Some(place) => self.schema.field(place),
+                None => self.schema.field(columns.len()),
+            };
+            let new = new_column(data_type.data_type().is_floating(), &mem::take(cells));
+            match column.replaces {
+                Some(place) => columns[place] = new,
+                None => columns.push(new),
+            }
+        }
+        let batch = RecordBatch::try_new(Arc::clone(&self.schema), columns)?;
+        match &mut self.out {
+            Out::File(out) => out.write(&batch),
+            Out::Stream(out) => out.write(&batch),
+        }
+    }
+
+    fn end(&mut self) -> Result<(), ArrowError> {
+        self.write_run()?;
+        match &mut self.out {
+            Out::File(out) => out.finish(),
+            Out::Stream(out) => out.finish(),
+        }
+    }
+}
+
+impl WriteTable for ArrowWriter<'_> {
+    fn write(&mut self, record: Record, cells: &[Cell]) -> Result<(), TableError> {
+        let Record::Arrow(ArrowRecord { rows, row }) = record else { return Err(super::foreign_record()) };
+        match &mut self.run {
+            Some(run) if Arc::ptr_eq(&run.rows, &rows) && run.start + run.length == row => run.length += 1,
+            _ => {
+                self.write_run().map_err(write_error)?;
+                self.run = Some(Run { rows, start: row, length: 1 });
+            }
+        }
+        for (column, cell) in self.cells.iter_mut().zip(cells) {
+            column.push(*cell);
+        }
+        if self.run.as_ref().is_some_and(|run| run.start + run.length == run.rows.batch.num_rows()) {
+            self.write_run().map_err(write_error)?;
+        }
+        Ok(())
+    }
+
+    /// A batch has to be whole before it can be handed on.
+    fn flush(&mut self) -> Result<(), TableError> {
+        let out = match &mut self.out {
+            Out::File(out) => out.get_mut(),
+            Out::Stream(out) => out.get_mut(),
+        };
+        out.flush().map_err(TableError::Write)
+    }
+
+    fn finish(&mut self) -> Result<(), TableError> {
+        self.end().map_err(write_error)?;
+        self.flush()
+    }
+
+    fn finish_early(&mut self) -> Result<(), TableError> {
+        self.finish()
+    }
+}
+
+fn new_column(is_score: bool, cells: &[Cell]) -> ArrayRef {
+    if is_score {
+        let score = |cell: &Cell| match cell {
+            Cell::Score(score) => *score,
+            Cell::ErrorKind(_) => None,
+        };
+        return Arc::new(cells.iter().map(score).collect::<Float32Array>());
+    }
+    let mut kinds = StringBuilder::new();
+    for cell in cells {
+        kinds.append_option(match cell {
+            Cell::ErrorKind(kind) => kind.map(RowErrorKind::name),
+            Cell::Score(_) => None,
+        });
+    }
+    Arc::new(kinds.finish())
+}
+
+fn write_error(error: ArrowError) -> TableError {
+    TableError::Write(of_arrow(error))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,95 @@
+//! An Arrow schema and its notes, with the new columns in them.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arrow_schema::{DataType, Field, Schema};
+use serde_json::{Value, json};
+
+use super::columns::Added;
+
+/// The note in which Parquet keeps the schema itself.
+const SCHEMA_NOTE: &str = "ARROW:schema";
+
+/// The note in which pandas keeps what Arrow does not know.
+const PANDAS: &str = "pandas";
+
+/// The note in which the Hugging Face libraries keep their types.
+const HUGGING_FACE: &str = "huggingface";
+
+/// An Arrow schema with the new columns in their places, and its notes brought up to date.
+pub(super) fn with_columns(arrow: &Schema, added: &[Added], scores: usize) -> Schema {
+    let mut fields = arrow.fields().to_vec();
+    for (index, column) in added.iter().enumerate() {
+        let data_type = if index < scores { DataType::Float32 } else { DataType::Utf8 };
+        let field = Arc::new(Field::new(&column.name, data_type, true));
+        match column.replaces {
+            Some(place) => fields[place] = field,
+            None => fields.push(field),
+        }
+    }
+    let old = arrow.metadata().iter().filter(|(key, _)| *key != SCHEMA_NOTE);
+    let metadata: HashMap<String, String> = old
+        .map(|(key, value)| {
+            (key.to_string(), amended(key, Some(value), added, scores).unwrap_or_else(|| value.to_string()))
+        })
+        .collect();
+    Schema::new_with_metadata(fields, metadata)
+}
+
+/// A note with the new columns in it; `None` for one that says nothing of columns, or nothing that is understood.
+pub(super) fn amended(key: &str, value: Option<&str>, added: &[Added], scores: usize) -> Option<String> {
+    if ![PANDAS, HUGGING_FACE].contains(&key) {
+        return None;
+    }
+    let mut note: Value = serde_json::from_str(value?).ok()?;
+    for (index, column) in added.iter().enumerate() {
+        let (name, is_score) = (&column.name, index < scores);
+        if key == PANDAS {
+            let columns = note.get_mut("columns")?.as_array_mut()?;
+            columns.retain(|known| known.get("name") != Some(&json!(name)));
+            let (pandas, numpy) = if is_score { ("float32", "float32") } else { ("unicode", "object") };
+            columns.push(json!({
+                "name": name, "field_name": name, "pandas_type": pandas, "numpy_type": numpy, "metadata": null,
+            }));
+        } else {
+            let features = note.get_mut("info")?.get_mut("features")?.as_object_mut()?;
+            let dtype = if is_score { "float32" } else { "string" };
+            features.insert(name.clone(), json!({ "dtype": dtype, "_type": "Value" }));
+        }
+    }
+    Some(note.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn added() -> Vec<Added> {
+        let column = |name: &str, replaces| Added { name: name.to_owned(), replaces };
+        vec![column("similarity", None), column("why", Some(0))]
+    }
+
+    #[test]
+    fn notes_of_columns_get_the_new_ones() {
+        let pandas = json!({"index_columns": [], "columns": [{"name": "why", "pandas_type": "bytes"}], "v": "2"});
+        let note: Value =
+            serde_json::from_str(&amended("pandas", Some(&pandas.to_string()), &added(), 1).expect("amended"))
+                .expect("JSON");
+        let column = |name, pandas, numpy| json!({"name": name, "field_name": name, "pandas_type": pandas, "numpy_type": numpy, "metadata": null});
+        assert_eq!(
+            note,
+            json!({
+                "index_columns": [], "v": "2",
+                "columns": [column("similarity", "float32", "float32"), column("why", "unicode", "object")],
+            })
+        );
+        let features = json!({"info": {"features": {"image": {"_type": "Image"}}}}).to_string();
+        let note = amended("huggingface", Some(&features), &added(), 1).expect("amended");
+        assert!(note.contains(r#""similarity":{"_type":"Value","dtype":"float32"}"#), "{note}");
+        assert!(note.contains(r#""image":{"_type":"Image"}"#), "{note}");
+        for (key, value) in [("pandas", "{}"), ("pandas", "no JSON"), ("huggingface", "[]"), ("mine", "{}")] {
+            assert_eq!(amended(key, Some(value), &added(), 1), None, "{key} {value}");
+        }
+    }
+}
