@@ -12,6 +12,7 @@ pub mod embed;
 mod encoding;
 pub mod errors_file;
 pub mod hub;
+pub mod loading;
 pub mod models;
 pub mod options;
 mod picture;
@@ -24,6 +25,7 @@ pub mod stats;
 pub mod table;
 #[cfg(feature = "parquet")]
 pub mod vectors;
+mod waiting;
 
 pub use clipgauge_core as core;
 
