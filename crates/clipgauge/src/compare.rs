@@ -12,6 +12,7 @@ use std::path::Path;
 use clipgauge_core::decode::DecodeOptions;
 use clipgauge_core::embeddings::Embeddings;
 use clipgauge_core::encoder::Encoder;
+use clipgauge_core::family::LoadOptions;
 use clipgauge_core::metric::Metric;
 use clipgauge_core::pixels::Pixels;
 use clipgauge_core::preprocess::preprocess;
@@ -146,8 +147,8 @@ pub fn compare(
     let mut comparisons = Vec::with_capacity(options.models.len() * options.metrics.len());
     for name in &options.models {
         let LoadedModel { encoder, revision, .. } = match reads_text {
-            true => load_with_tokenizer(name, progress, cancel)?,
-            false => load(name, progress, cancel)?,
+            true => load_with_tokenizer(name, LoadOptions::default(), progress, cancel)?,
+            false => load(name, LoadOptions::default(), progress, cancel)?,
         };
         let metrics = options.metrics.iter().map(|metric| Ok((*metric, metric.comparer(encoder.spec())?)));
         let metrics = metrics.collect::<Result<Vec<_>, CompareError>>()?;

@@ -11,6 +11,7 @@ use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::Arc;
 
+use clipgauge_core::family::LoadOptions;
 use clipgauge_core::metric::MetricError;
 
 use crate::atomic::AtomicFile;
@@ -127,7 +128,7 @@ pub fn embed_table(
     options.summary.as_deref().map_or(Ok(()), AtomicFile::check)?;
     let sources = Sources::new(options.fetch.clone())?;
     let LoadedModel { encoder, id, revision } =
-        stats.time(Stage::Load, || load_with_tokenizer(&options.model, progress, cancel))?;
+        stats.time(Stage::Load, || load_with_tokenizer(&options.model, loading(options.threads), progress, cancel))?;
     let mut notes = vec![("clipgauge.model", options.model.clone())];
     notes.extend(revision.clone().map(|revision| ("clipgauge.revision", revision)));
     let mut output = VectorOutput::begin(place, options, columns, encoder.spec().embedding_width, notes)?;
@@ -198,7 +199,8 @@ fn load_scorer(options: &ScoreOptions, progress: &dyn Progress, cancel: &Cancel)
     let mut scorer: Option<Scorer> = None;
     let (mut model_ids, mut revisions) = (Vec::new(), Vec::new());
     for name in &options.models {
-        let LoadedModel { encoder, id, revision } = load_with_tokenizer(name, progress, cancel)?;
+        let LoadedModel { encoder, id, revision } =
+            load_with_tokenizer(name, loading(options.threads), progress, cancel)?;
         let mut metrics = options.metrics.iter().map(|metric| metric.comparer(encoder.spec()));
         let first = metrics.next().ok_or(OptionsError::Missing { flag: "--metric" })??;
         let with_model = match scorer {
@@ -216,4 +218,9 @@ fn load_scorer(options: &ScoreOptions, progress: &dyn Progress, cancel: &Cancel)
         .with_canonical_captions(options.canonicalize_captions)
         .with_batch_size(options.batch_size);
     Ok(Loaded { scorer, model_ids, revisions })
+}
+
+/// How models are made ready by as many threads as are to work with them.
+fn loading(threads: Option<NonZeroUsize>) -> LoadOptions {
+    threads.map_or_else(LoadOptions::default, |threads| LoadOptions { threads })
 }

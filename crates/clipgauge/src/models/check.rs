@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use clipgauge_core::family;
+use clipgauge_core::family::{self, LoadOptions};
 use clipgauge_core::metric::Metric;
 use clipgauge_core::pixels::Pixels;
 use clipgauge_core::preprocess::preprocess;
@@ -77,7 +77,7 @@ pub fn check(
     let load = |source| LoadingError::Load { model: name.to_owned(), source };
     let encode = |source| ModelError::Encode { model: name.to_owned(), source };
     let description = family::describe(&model.files).map_err(load)?;
-    let (loaded, load_seconds) = timed(|| loading::encoder(&model, name, cancel));
+    let (loaded, load_seconds) = timed(|| loading::encoder(&model, name, LoadOptions::default(), cancel));
     let encoder = loaded?;
     let spec = encoder.spec();
 
