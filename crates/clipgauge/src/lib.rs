@@ -20,6 +20,7 @@ pub mod pipeline;
 pub mod progress;
 pub mod row;
 pub mod scorer;
+mod share;
 pub mod source;
 pub mod stats;
 pub mod table;

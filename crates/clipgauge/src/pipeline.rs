@@ -36,6 +36,7 @@ mod error;
 mod fetching;
 mod join;
 mod output;
+mod queue;
 mod rows;
 mod stop;
 #[cfg(feature = "parquet")]
@@ -175,7 +176,7 @@ impl Run<'_> {
         let stop = Stop::new(self.cancel);
         let compute: Arc<dyn Compute> = Arc::new(compute);
         let mut join = Join::new(Box::new(writer), errors, self.stats, self.progress);
-        let mut fetching = Fetching::start(table, self.base, sources, join.inbox(), self.stats, &stop)?;
+        let fetching = Fetching::start(table, self.base, sources, join.inbox(), self.stats, &stop)?;
         let images = fetching.images();
         let computing = Computing::start(&compute, self.threads, images, join.inbox(), self.stats, &stop)?;
         join.run(computing.count(), &stop);

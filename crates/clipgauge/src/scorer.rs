@@ -15,6 +15,7 @@ use clipgauge_core::tokenize::TokenizeError;
 
 use crate::encoding::{PairEncoder, with_captions_apart};
 use crate::row::RowError;
+use crate::share::share;
 use crate::stats::{Stage, Stats};
 
 /// How many pairs are encoded at once where nothing else is said. Large enough that a weight is read seldom, small
@@ -255,7 +256,12 @@ impl Scorer {
 
     /// Scores pairs, in their order.
     pub fn score(&self, pairs: &[Pair<'_>]) -> Result<Vec<Scored>, ScoreError> {
-        let batches: Vec<_> = pairs.chunks(self.batch_size.get()).collect();
+        let (mut batches, mut left) = (Vec::new(), pairs);
+        while let count @ 1.. = share(left.len(), false, self.batch_size, self.threads) {
+            let (batch, rest) = left.split_at(count);
+            batches.push(batch);
+            left = rest;
+        }
         let next = AtomicUsize::new(0);
         let stats = Stats::new(0);
         let work = || {

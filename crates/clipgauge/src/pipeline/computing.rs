@@ -1,9 +1,9 @@
-//! The middle of the way: one thread per core takes the rows whose images are here, as many as a batch has, and computes
-//! what they are to get.
+//! The middle of the way: one thread per core takes rows whose images are here, up to as many as a batch has, and
+//! computes what they are to get.
 
 use std::num::NonZeroUsize;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::sync::mpsc::Sender;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -11,6 +11,7 @@ use super::ScoreTableError;
 use super::compute::{Compute, Computed};
 use super::fetching::Fetched;
 use super::join::{Message, Outcome};
+use super::queue::{Queue, Taken};
 use super::stop::Stop;
 use crate::scorer::{Image, Pair};
 use crate::stats::Stats;
@@ -28,20 +29,25 @@ impl Computing {
     pub(super) fn start(
         compute: &Arc<dyn Compute>,
         threads: Option<NonZeroUsize>,
-        images: Receiver<Fetched>,
+        images: Queue<Fetched>,
         outcomes: Sender<Message>,
         stats: &Arc<Stats>,
         stop: &Stop,
     ) -> Result<Self, ScoreTableError> {
-        let images = Arc::new(Mutex::new(images));
-        let count = threads.or_else(|| thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get);
-        let worker =
-            Worker { compute: Arc::clone(compute), images, outcomes, stats: Arc::clone(stats), stop: stop.clone() };
+        let count = threads.or_else(|| thread::available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN);
+        let worker = Worker {
+            compute: Arc::clone(compute),
+            count,
+            images,
+            outcomes,
+            stats: Arc::clone(stats),
+            stop: stop.clone(),
+        };
         let thread = |index| {
             let worker = worker.clone();
             thread::Builder::new().name(format!("clipgauge-compute-{index}")).spawn(move || worker.work())
         };
-        let threads = (0..count).map(thread).collect::<Result<_, _>>().map_err(ScoreTableError::Threads)?;
+        let threads = (0..count.get()).map(thread).collect::<Result<_, _>>().map_err(ScoreTableError::Threads)?;
         Ok(Self { threads })
     }
 
@@ -61,7 +67,9 @@ impl Computing {
 #[derive(Clone)]
 struct Worker {
     compute: Arc<dyn Compute>,
-    images: Arc<Mutex<Receiver<Fetched>>>,
+    /// How many workers there are.
+    count: NonZeroUsize,
+    images: Queue<Fetched>,
     outcomes: Sender<Message>,
     stats: Arc<Stats>,
     stop: Stop,
@@ -91,23 +99,16 @@ impl Worker {
         }
     }
 
-    /// The rows that are here, at least one and at most a batch; `None` when no more will come or the run is to end.
+    /// Rows that are here, at least one and at most a batch; `None` when no more will come or the run is to end.
     fn next_batch(&self) -> Option<Vec<Fetched>> {
-        // Poisoned means that another thread panicked while it waited; what it guards is whole all the same.
-        let images = self.images.lock().unwrap_or_else(PoisonError::into_inner);
-        let first = loop {
-            if self.stop.is_requested() {
-                return None;
+        while !self.stop.is_requested() {
+            match self.images.take(self.compute.batch_size(), self.count, PATIENCE) {
+                Taken::Some(batch) => return Some(batch),
+                Taken::NoneYet => {}
+                Taken::NoMore => return None,
             }
-            match images.recv_timeout(PATIENCE) {
-                Ok(fetched) => break fetched,
-                Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => return None,
-            }
-        };
-        let mut batch = vec![first];
-        batch.extend(images.try_iter().take(self.compute.batch_size().get() - 1));
-        Some(batch)
+        }
+        None
     }
 }
 

@@ -188,7 +188,8 @@ mod own_encoder {
         let spec = ModelSpec { family: None, embedding_width: 2, ..pictoclip().spec().clone() };
         let encoder: Arc<dyn Encoder> = Arc::new(Forgetful(Brightness(spec)));
         let metric = Metric::Cosine.comparer(encoder.spec()).unwrap();
-        let error = Scorer::new(encoder, metric).score(&pairs(&examples()[..3])).unwrap_err();
+        let error =
+            Scorer::new(encoder, metric).with_threads(NonZeroUsize::MIN).score(&pairs(&examples()[..3])).unwrap_err();
         assert!(error.to_string().contains("for 3 pairs") && error.to_string().contains("2 of 2"), "{error}");
     }
 
