@@ -24,6 +24,7 @@ mod share;
 pub mod source;
 pub mod stats;
 pub mod table;
+mod vector_cache;
 #[cfg(feature = "parquet")]
 pub mod vectors;
 mod waiting;

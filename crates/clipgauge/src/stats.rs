@@ -69,6 +69,7 @@ pub struct Stats {
     ragged_rows: AtomicU64,
     not_numbers: AtomicU64,
     nanoseconds: [AtomicU64; Stage::ALL.len()],
+    items: [AtomicU64; Stage::ALL.len()],
     /// One for each column of scores.
     scores: Vec<Mutex<Distribution>>,
 }
@@ -84,6 +85,7 @@ impl Stats {
             ragged_rows: AtomicU64::new(0),
             not_numbers: AtomicU64::new(0),
             nanoseconds: [const { AtomicU64::new(0) }; _],
+            items: [const { AtomicU64::new(0) }; _],
             scores: (0..columns).map(|_| Mutex::default()).collect(),
         }
     }
@@ -114,16 +116,22 @@ impl Stats {
         add(&self.ragged_rows, 1);
     }
 
-    /// A stage worked for so long. Times of threads that work at once add up.
-    pub fn stage(&self, stage: Stage, time: Duration) {
+    /// A stage worked for so long, on so many rows, pictures or captions. Times of threads that work at once add up.
+    pub fn stage(&self, stage: Stage, items: usize, time: Duration) {
+        add(&self.items[stage as usize], items as u64);
         add(&self.nanoseconds[stage as usize], u64::try_from(time.as_nanos()).unwrap_or(u64::MAX));
     }
 
-    /// Does a stage's work and counts its time.
+    /// Does a stage's work for one row, picture or caption, and counts its time.
     pub fn time<R>(&self, stage: Stage, work: impl FnOnce() -> R) -> R {
+        self.time_of(stage, 1, work)
+    }
+
+    /// Does a stage's work for so many at once, and counts its time.
+    pub fn time_of<R>(&self, stage: Stage, items: usize, work: impl FnOnce() -> R) -> R {
         let start = Instant::now();
         let result = work();
-        self.stage(stage, start.elapsed());
+        self.stage(stage, items, start.elapsed());
         result
     }
 

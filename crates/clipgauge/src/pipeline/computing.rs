@@ -15,6 +15,7 @@ use super::queue::{Queue, Taken};
 use super::stop::Stop;
 use crate::scorer::{Image, Pair};
 use crate::stats::Stats;
+use crate::vector_cache::VectorCache;
 
 /// How long a thread waits for rows before it looks whether the run is to end.
 const PATIENCE: Duration = Duration::from_millis(50);
@@ -40,6 +41,7 @@ impl Computing {
             count,
             images,
             outcomes,
+            cache: Arc::new(VectorCache::new()),
             stats: Arc::clone(stats),
             stop: stop.clone(),
         };
@@ -71,6 +73,7 @@ struct Worker {
     count: NonZeroUsize,
     images: Queue<Fetched>,
     outcomes: Sender<Message>,
+    cache: Arc<VectorCache>,
     stats: Arc<Stats>,
     stop: Stop,
 }
@@ -81,7 +84,7 @@ impl Worker {
         let _leave = Leave(self.outcomes.clone());
         while let Some(batch) = self.next_batch() {
             let pairs: Vec<Pair<'_>> = batch.iter().map(pair).collect();
-            match self.compute.compute(&pairs, &self.stats) {
+            match self.compute.compute(&pairs, &self.cache, &self.stats) {
                 Ok(computed) => {
                     for (fetched, computed) in batch.into_iter().zip(computed) {
                         let Fetched { row, ticket, .. } = fetched;

@@ -144,7 +144,7 @@ impl Fetcher {
     async fn fetch(self, row: Row, address: Address, ticket: Ticket) {
         let start = Instant::now();
         let fetched = or_panic(self.sources.fetch(&address)).await;
-        self.stats.stage(Stage::Fetch, start.elapsed());
+        self.stats.stage(Stage::Fetch, 1, start.elapsed());
         match fetched {
             Ok(fetched) => {
                 let cost = kib(fetched.len()).min(IMAGES_BUDGET);

@@ -349,8 +349,8 @@ mod tests {
         }
         stats.truncated_caption();
         stats.ragged_row();
-        stats.stage(Stage::Fetch, Duration::from_millis(1500));
-        stats.stage(Stage::Fetch, Duration::from_millis(500));
+        stats.stage(Stage::Fetch, 1, Duration::from_millis(1500));
+        stats.stage(Stage::Fetch, 1, Duration::from_millis(500));
         stats
     }
 
