@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::ScoreTableError;
 use super::compute::{Compute, Computed};
@@ -23,6 +23,8 @@ const PATIENCE: Duration = Duration::from_millis(50);
 /// The computing threads.
 pub(super) struct Computing {
     threads: Vec<JoinHandle<()>>,
+    started: Instant,
+    stats: Arc<Stats>,
 }
 
 impl Computing {
@@ -50,7 +52,7 @@ impl Computing {
             thread::Builder::new().name(format!("clipgauge-compute-{index}")).spawn(move || worker.work())
         };
         let threads = (0..count.get()).map(thread).collect::<Result<_, _>>().map_err(ScoreTableError::Threads)?;
-        Ok(Self { threads })
+        Ok(Self { threads, started: Instant::now(), stats: Arc::clone(stats) })
     }
 
     /// How many threads there are.
@@ -60,9 +62,11 @@ impl Computing {
 
     /// Waits for the threads, which end when nothing more can come or the run is to end.
     pub(super) fn end(self) {
+        let count = self.count();
         for thread in self.threads {
             thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         }
+        self.stats.encoders(count, self.started.elapsed());
     }
 }
 
@@ -82,24 +86,38 @@ impl Worker {
     fn work(self) {
         // However this thread ends, the joining one must not wait for it.
         let _leave = Leave(self.outcomes.clone());
-        while let Some(batch) = self.next_batch() {
-            let pairs: Vec<Pair<'_>> = batch.iter().map(pair).collect();
-            match self.compute.compute(&pairs, &self.cache, &self.stats) {
-                Ok(computed) => {
-                    for (fetched, computed) in batch.into_iter().zip(computed) {
-                        let Fetched { row, ticket, .. } = fetched;
-                        let Computed { values, is_truncated } = computed;
-                        let outcome = Outcome { row, ticket, values, is_truncated };
-                        // Nobody receives any more when the run is over.
-                        let _ = self.outcomes.send(Message::Outcome(Box::new(outcome)));
-                    }
-                }
-                Err(error) => {
-                    let _ = self.outcomes.send(Message::Broken(error));
-                    return;
-                }
+        loop {
+            let waiting = Instant::now();
+            let batch = self.next_batch();
+            self.stats.encoder_waited(waiting.elapsed());
+            let Some(batch) = batch else { return };
+            let working = Instant::now();
+            let goes_on = self.compute(batch);
+            self.stats.encoder_worked(working.elapsed());
+            if !goes_on {
+                return;
             }
         }
+    }
+
+    /// Computes what the rows of a batch are to get, and passes it on; whether anything more can be computed.
+    fn compute(&self, batch: Vec<Fetched>) -> bool {
+        let pairs: Vec<Pair<'_>> = batch.iter().map(pair).collect();
+        let computed = match self.compute.compute(&pairs, &self.cache, &self.stats) {
+            Ok(computed) => computed,
+            Err(error) => {
+                let _ = self.outcomes.send(Message::Broken(error));
+                return false;
+            }
+        };
+        for (fetched, computed) in batch.into_iter().zip(computed) {
+            let Fetched { row, ticket, .. } = fetched;
+            let Computed { values, is_truncated } = computed;
+            let outcome = Outcome { row, ticket, values, is_truncated };
+            // Nobody receives any more when the run is over.
+            let _ = self.outcomes.send(Message::Outcome(Box::new(outcome)));
+        }
+        true
     }
 
     /// Rows that are here, at least one and at most a batch; `None` when no more will come or the run is to end.

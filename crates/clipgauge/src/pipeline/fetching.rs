@@ -128,7 +128,9 @@ impl Fetcher {
     ) -> Result<(), TableError> {
         let mut index = 0;
         while !stop.is_requested() {
-            let Some(mut row) = self.stats.time(Stage::Read, || table.read())? else { break };
+            let start = Instant::now();
+            let Some(mut row) = table.read()? else { break };
+            self.stats.stage(Stage::Read, 1, start.elapsed());
             let cost = kib(row.size()).clamp(ROW_COST, ROWS_BUDGET);
             let Ok(admitted) = runtime.block_on(acquire(&self.rows_budget, cost)) else { break };
             let ticket = Ticket::new(index, table.position(), admitted);
