@@ -146,8 +146,8 @@ mod tests {
         stats.stage(Stage::Fetch, 40, milliseconds(8000));
         stats.stage(Stage::Decode, 40, milliseconds(400));
         stats.stage(Stage::EncodeImages, 10, milliseconds(1600));
-        [200, 600].map(|time| stats.encoder_waited(milliseconds(time)));
-        [1000, 2000].map(|time| stats.encoder_worked(milliseconds(time)));
+        [200, 600].into_iter().for_each(|time| stats.encoder_waited(milliseconds(time)));
+        [1000, 2000].into_iter().for_each(|time| stats.encoder_worked(milliseconds(time)));
         stats.encoders(2, milliseconds(2000));
         assert_eq!(
             stats.timings().to_string(),
