@@ -21,7 +21,7 @@ static MODEL: LazyLock<Box<dyn Encoder>> = LazyLock::new(|| {
 });
 
 fn main() {
-    println!("matrix kernel: {}", Cpu.kernel_name());
+    println!("numbers in a vector: {}", Cpu.vector_lanes());
     LazyLock::force(&MODEL);
     divan::main();
 }
