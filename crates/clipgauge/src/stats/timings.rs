@@ -16,7 +16,7 @@ pub struct Timings {
     pub stages: Vec<StageTiming>,
     /// What the encoders did.
     pub encoders: Occupancy,
-    /// How many images were being fetched at once, on average.
+    /// How many images were fetched at once, on average, those that waited for their turn included.
     pub fetches_at_once: f64,
 }
 
@@ -26,7 +26,7 @@ pub struct Timings {
 pub struct StageTiming {
     /// The stage.
     pub stage: &'static str,
-    /// How long it worked, over all threads; for `fetch`, over all images, which are fetched at once.
+    /// How long it worked, over all threads; for `fetch`, over all images, the wait for their turn included.
     pub seconds: f64,
     /// How much of the encoders' time that is, from 0 to 1; `None` for a stage that others do.
     pub share: Option<f64>,
@@ -120,7 +120,7 @@ impl fmt::Display for Timings {
         write!(
             f,
             "{count} {encoders} for {seconds:.1} s: busy {}, waiting for images {}, done before the last {}\n\
-             {:.1} images being fetched at once, on average",
+             {:.1} images fetched at once, on average",
             percent(*busy),
             percent(*waiting),
             percent(*ended),
@@ -164,7 +164,7 @@ encode_texts       0.000    0.0 %         0
 compare            0.000    0.0 %         0
 write              0.000                  0
 2 encoders for 2.0 s: busy 75.0 %, waiting for images 20.0 %, done before the last 5.0 %
-4.0 images being fetched at once, on average"
+4.0 images fetched at once, on average"
         );
         let nothing = Stats::new(1).timings();
         assert_eq!((nothing.encoders.busy, nothing.encoders.count, nothing.fetches_at_once), (0.0, 0, 0.0));
