@@ -46,10 +46,6 @@ impl Backend for Cpu {
         Linear::pack(&weight, bias, inputs)
     }
 
-    fn run<R: Send>(&self, work: impl FnOnce() -> R + Send) -> R {
-        work()
-    }
-
     fn linear(&self, input: &Rows, layer: &Linear, output: &mut Rows) {
         output.set_len(input.len());
         layer.apply(input.values(), Finish::Store, output.values_mut());

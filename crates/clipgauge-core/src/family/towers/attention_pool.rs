@@ -41,7 +41,7 @@ impl<B: Backend> AttentionPool<B> {
         let (project, key_value) = input(parameters, &names.input, str::to_owned, width)?;
         let mut query = Rows::new(width);
         // As all arithmetic is run, so that it does not depend on the threads that load.
-        parameters.backend.run(|| parameters.backend.linear(&probe, &project, &mut query));
+        parameters.backend.linear(&probe, &project, &mut query);
         Ok(Self {
             shape,
             query,
