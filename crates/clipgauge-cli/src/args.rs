@@ -260,6 +260,10 @@ pub(crate) struct ReportArgs {
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) summary: Option<PathBuf>,
 
+    /// Also print where the time went: each stage, and how busy the encoders were
+    #[arg(long, conflicts_with = "quiet")]
+    pub(crate) timings: bool,
+
     /// Exit with 0 even if rows failed
     #[arg(long)]
     pub(crate) allow_failures: bool,

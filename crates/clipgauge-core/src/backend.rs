@@ -85,9 +85,6 @@ pub trait Backend: Send + Sync + 'static {
     /// Prepares a linear layer: `weight` is `[outputs, inputs]` as PyTorch stores it, `bias` `[outputs]`.
     fn prepare_linear(&self, weight: Vec<f32>, bias: Option<Vec<f32>>, inputs: usize) -> Self::Linear;
 
-    /// Runs a piece of work the way the backend's operations want to be run (which threads, which buffers).
-    fn run<R: Send>(&self, work: impl FnOnce() -> R + Send) -> R;
-
     /// `output = input · weightᵀ + bias`
     fn linear(&self, input: &Rows, layer: &Self::Linear, output: &mut Rows);
 

@@ -10,6 +10,7 @@ use crate::spec::TextSpec;
 use crate::tokenize::Tokenizer;
 use crate::weights::Weights;
 pub use description::{Blocks, Description, ImageTower, NumberTypeCount, StoredWeights, TextTower};
+pub use loading::LoadOptions;
 
 mod altclip;
 mod chinese_clip;
@@ -17,6 +18,7 @@ mod clip;
 mod config;
 mod description;
 mod design;
+mod loading;
 mod metaclip2;
 mod naflex;
 mod openclip;
@@ -100,7 +102,16 @@ impl ModelFamily {
 /// # Errors
 /// What is there is no model of a known family, or is incomplete or damaged: the error names the file and the field.
 pub fn load(files: &ModelFiles) -> Result<Box<dyn Encoder>, LoadError> {
-    of(files)?.load(files)
+    load_with(files, &LoadOptions::default())
+}
+
+/// Does what [`load`] does, as the options say.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_with(files: &ModelFiles, options: &LoadOptions) -> Result<Box<dyn Encoder>, LoadError> {
+    let family = of(files)?;
+    loading::with_threads(options.threads, || family.load(files))
 }
 
 /// Says what a model is without loading it: of its weights, headers are read, and these may be missing.

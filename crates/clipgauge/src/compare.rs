@@ -12,7 +12,7 @@ use std::path::Path;
 use clipgauge_core::decode::DecodeOptions;
 use clipgauge_core::embeddings::Embeddings;
 use clipgauge_core::encoder::Encoder;
-use clipgauge_core::family;
+use clipgauge_core::family::LoadOptions;
 use clipgauge_core::metric::Metric;
 use clipgauge_core::pixels::Pixels;
 use clipgauge_core::preprocess::preprocess;
@@ -21,7 +21,7 @@ use serde::Serialize;
 
 use crate::address::Address;
 use crate::cancel::Cancel;
-use crate::hub::{self, HubOptions};
+use crate::loading::{LoadedModel, load, load_with_tokenizer};
 use crate::options::DEFAULT_MODEL;
 use crate::picture::decode_guarded;
 use crate::progress::Progress;
@@ -143,18 +143,20 @@ pub fn compare(
 ) -> Result<Vec<Comparison>, CompareError> {
     // Before the models, which may have to be downloaded.
     let contents = fetch(items, options, cancel)?;
+    let reads_text = items.iter().any(|item| matches!(item, Item::Text(_)));
     let mut comparisons = Vec::with_capacity(options.models.len() * options.metrics.len());
     for name in &options.models {
-        let model = hub::resolve(name, &HubOptions::from_env(), progress, cancel)?;
-        let load = |source| CompareError::Load { model: name.clone(), source };
-        let encoder = family::load(&model.files).map_err(load)?;
+        let LoadedModel { encoder, revision, .. } = match reads_text {
+            true => load_with_tokenizer(name, LoadOptions::default(), progress, cancel)?,
+            false => load(name, LoadOptions::default(), progress, cancel)?,
+        };
         let metrics = options.metrics.iter().map(|metric| Ok((*metric, metric.comparer(encoder.spec())?)));
         let metrics = metrics.collect::<Result<Vec<_>, CompareError>>()?;
         let [a, b] = &contents;
         let (a, b) = (a.encode(&*encoder)?, b.encode(&*encoder)?);
         comparisons.extend(metrics.into_iter().map(|(metric, comparer)| Comparison {
             model: name.clone(),
-            revision: model.revision.clone(),
+            revision: revision.clone(),
             metric: metric.name(),
             score: comparer.compare(a.vector.row(0), b.vector.row(0)),
             higher_is_better: comparer.higher_is_better(),

@@ -13,6 +13,7 @@ use crate::encoding::{PairEncoder, with_captions_apart};
 use crate::row::RowError;
 use crate::scorer::{DEFAULT_BATCH_SIZE, Pair, ScoreError};
 use crate::stats::Stats;
+use crate::vector_cache::VectorCache;
 use crate::vectors::PairVectors;
 
 pub use options::{EmbedOptions, IMAGE_COLUMN, TEXT_COLUMN, VectorLayout};
@@ -74,20 +75,25 @@ impl Embedder {
     ///
     /// The encoder takes nothing of what it is given. An image that cannot be used is its own pair's error only.
     pub fn embed(&self, pairs: &[Pair<'_>]) -> Result<Vec<Embedded>, ScoreError> {
-        let stats = Stats::new(0);
-        let batches = pairs.chunks(self.batch_size.get()).map(|batch| self.embed_batch(batch, &stats));
+        let (stats, cache) = (Stats::new(0), VectorCache::new());
+        let batches = pairs.chunks(self.batch_size.get()).map(|batch| self.embed_batch(batch, &cache, &stats));
         Ok(batches.collect::<Result<Vec<_>, _>>()?.concat())
     }
 
     /// Embeds pairs on this thread, all at once, and notes how long each stage took.
-    pub(crate) fn embed_batch(&self, pairs: &[Pair<'_>], stats: &Stats) -> Result<Vec<Embedded>, ScoreError> {
+    pub(crate) fn embed_batch(
+        &self,
+        pairs: &[Pair<'_>],
+        cache: &VectorCache,
+        stats: &Stats,
+    ) -> Result<Vec<Embedded>, ScoreError> {
         let failed = |error| Embedded { vectors: Err(error), is_truncated: false };
-        with_captions_apart(pairs, &|pairs| self.encode(pairs, stats), &failed)
+        with_captions_apart(pairs, &|pairs| self.encode(pairs, cache, stats), &failed)
     }
 
-    fn encode(&self, pairs: &[Pair<'_>], stats: &Stats) -> Result<Vec<Embedded>, ScoreError> {
+    fn encode(&self, pairs: &[Pair<'_>], cache: &VectorCache, stats: &Stats) -> Result<Vec<Embedded>, ScoreError> {
         let mut vectors = Vec::with_capacity(pairs.len());
-        let notes = self.encoder.encode(pairs, stats, |encoded| {
+        let notes = self.encoder.encode(pairs, cache, stats, |encoded| {
             let rows = encoded.images.rows().zip(encoded.texts.rows());
             vectors.extend(rows.map(|(image, text)| PairVectors { image: image.to_vec(), text: text.to_vec() }));
         })?;

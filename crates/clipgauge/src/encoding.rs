@@ -2,6 +2,8 @@
 //! is the business of those who ask.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use clipgauge_core::decode::DecodeOptions;
@@ -16,6 +18,7 @@ use crate::picture::decode_guarded;
 use crate::row::{RowError, RowErrorKind};
 use crate::scorer::{Image, Pair, ScoreError};
 use crate::stats::{Stage, Stats};
+use crate::vector_cache::{Content, VectorCache, Vectors};
 
 /// One or more encoders, and how pairs are made fit for them.
 #[derive(Clone, Default)]
@@ -81,39 +84,17 @@ impl PairEncoder {
         self.encoders.iter().map(|(encoder, _)| &**encoder)
     }
 
-    /// Encodes pairs on this thread, all at once, and notes how long each stage took. `take` gets what each encoder made
-    /// of them, one after the other; nothing, if no image could be used.
+    /// Encodes pairs on this thread, all at once, and notes how long each stage took. Equal images and equal captions are
+    /// encoded once, and those that `cache` knows not at all. `take` gets what each encoder made of the pairs, one after
+    /// the other; nothing, if no image could be used.
     pub(crate) fn encode(
         &self,
         pairs: &[Pair<'_>],
+        cache: &VectorCache,
         stats: &Stats,
         mut take: impl FnMut(EncodedPairs<'_>),
     ) -> Result<BatchNotes, ScoreError> {
-        // One picture at a time, so that a batch of large ones is never decoded all at once.
-        let mut batches: Vec<Option<PixelBatch>> = vec![None; self.preprocessings.len()];
-        let mut add = |picture: &Pixels| {
-            for (batch, spec) in batches.iter_mut().zip(&self.preprocessings) {
-                let one = stats.time(Stage::Preprocess, || preprocess([picture], spec));
-                match batch {
-                    Some(batch) => batch.append(one),
-                    None => *batch = Some(one),
-                }
-            }
-        };
-        let failures: Vec<Option<RowError>> = pairs
-            .iter()
-            .map(|pair| match pair.image {
-                Image::Pixels(picture) => {
-                    add(picture);
-                    None
-                }
-                Image::File(bytes) => {
-                    let decoded = stats.time(Stage::Decode, || decode_guarded(bytes, &self.decode));
-                    decoded.map(|picture| add(&picture)).err()
-                }
-            })
-            .collect();
-
+        let Pictures { origins, contents, batches } = self.preprocess(pairs, cache, stats);
         let captions: Vec<Cow<'_, str>> = pairs
             .iter()
             .map(|pair| match self.canonicalizes {
@@ -122,27 +103,174 @@ impl PairEncoder {
             })
             .collect();
         let mut truncated = vec![false; pairs.len()];
-        let whole: Vec<usize> = (0..pairs.len()).filter(|&pair| failures[pair].is_none()).collect();
+        let whole: Vec<usize> = (0..pairs.len()).filter(|&pair| origins[pair].is_ok()).collect();
+        let mut made = vec![Vec::with_capacity(self.encoders.len()); contents.len()];
         for (index, (encoder, preprocessing)) in self.encoders.iter().enumerate() {
             let tokenizer = encoder.spec().tokenizer.as_ref().ok_or(ScoreError::NoTokenizer)?;
-            let mut tokens = TokenBatch::new();
-            for (index, caption) in captions.iter().enumerate() {
+            let mut texts = Texts::default();
+            for (pair, caption) in captions.iter().enumerate() {
                 let text = stats.time(Stage::Tokenize, || tokenizer.tokenize(caption))?;
-                truncated[index] |= text.truncated;
+                truncated[pair] |= text.truncated;
                 // The captions of pictures that failed need no vector.
-                if failures[index].is_none() {
-                    tokens.push(&text.ids);
+                if origins[pair].is_ok() {
+                    texts.push(Content::of_text(index, &text.ids), &text.ids, cache);
                 }
             }
-            let Some(pixels) = &batches[*preprocessing] else { continue };
-            let images = stats.time(Stage::EncodeImages, || encoder.encode_images(pixels))?;
-            let texts = stats.time(Stage::EncodeTexts, || encoder.encode_texts(&tokens))?;
-            let shapes = [&images, &texts].map(|vectors| [vectors.len(), vectors.width()]);
-            if shapes[0] != shapes[1] || images.len() != whole.len() {
-                return Err(ScoreError::Vectors { pairs: whole.len(), images: shapes[0], texts: shapes[1] });
+            if whole.is_empty() {
+                continue;
             }
-            take(EncodedPairs { encoder: index, pairs: &whole, images, texts });
+            let new_images = batches[*preprocessing]
+                .as_ref()
+                .map(|pixels| stats.time_of(Stage::EncodeImages, pixels.len(), || encoder.encode_images(pixels)));
+            let new_texts = (!texts.tokens.is_empty())
+                .then(|| stats.time_of(Stage::EncodeTexts, texts.tokens.len(), || encoder.encode_texts(&texts.tokens)));
+            let (new_images, new_texts) = (new_images.transpose()?, new_texts.transpose()?);
+            check_vectors([(&new_images, contents.len()), (&new_texts, texts.contents.len())])?;
+
+            let images = whole.iter().filter_map(|&pair| origins[pair].as_ref().ok());
+            let images = gather(images, new_images.as_ref(), index);
+            take(EncodedPairs {
+                encoder: index,
+                pairs: &whole,
+                images,
+                texts: gather(texts.origins.iter(), new_texts.as_ref(), 0),
+            });
+            for (made, vector) in made.iter_mut().zip(new_images.iter().flat_map(Embeddings::rows)) {
+                made.push(vector.to_vec());
+            }
+            for (content, vector) in texts.contents.into_iter().zip(new_texts.iter().flat_map(Embeddings::rows)) {
+                cache.put(content, [vector.to_vec()].into());
+            }
         }
-        Ok(BatchNotes { failures, truncated })
+        for (content, vectors) in contents.into_iter().zip(made) {
+            if let Some(content) = content {
+                cache.put(content, vectors.into());
+            }
+        }
+        Ok(BatchNotes { failures: origins.into_iter().map(Result::err).collect(), truncated })
     }
+
+    /// Decodes and preprocesses the pictures of which there is no vector yet.
+    fn preprocess(&self, pairs: &[Pair<'_>], cache: &VectorCache, stats: &Stats) -> Pictures {
+        let mut batches: Vec<Option<PixelBatch>> = vec![None; self.preprocessings.len()];
+        let mut contents = Vec::new();
+        // One picture at a time, so that a batch of large ones is never decoded all at once.
+        let mut add = |picture: &Pixels, content| {
+            for (batch, spec) in batches.iter_mut().zip(&self.preprocessings) {
+                let one = stats.time(Stage::Preprocess, || preprocess([picture], spec));
+                match batch {
+                    Some(batch) => batch.append(one),
+                    None => *batch = Some(one),
+                }
+            }
+            contents.push(content);
+            Origin::New(contents.len() - 1)
+        };
+        let mut first = HashMap::<Content, usize>::new();
+        let mut origins: Vec<Result<Origin, RowError>> = Vec::with_capacity(pairs.len());
+        for pair in pairs {
+            origins.push(match pair.image {
+                Image::Pixels(picture) => Ok(add(picture, None)),
+                Image::File(bytes) => {
+                    let content = stats.time_of(Stage::Decode, 0, || Content::of_image(bytes));
+                    match first.entry(content) {
+                        // A picture that failed fails for every pair that has it.
+                        Entry::Occupied(pair) => origins[*pair.get()].clone(),
+                        Entry::Vacant(place) => {
+                            place.insert(origins.len());
+                            match cache.get(&content) {
+                                Some(vectors) => Ok(Origin::Known(vectors)),
+                                None => stats
+                                    .time(Stage::Decode, || decode_guarded(bytes, &self.decode))
+                                    .map(|picture| add(&picture, Some(content))),
+                            }
+                        }
+                    }
+                }
+            });
+        }
+        Pictures { origins, contents, batches }
+    }
+}
+
+/// Where a vector comes from.
+#[derive(Clone)]
+enum Origin {
+    /// From earlier in the run.
+    Known(Vectors),
+    /// It is to be made: its index among those that are.
+    New(usize),
+}
+
+/// The pictures of a batch.
+struct Pictures {
+    /// Where each pair's vectors come from, or why it has none.
+    origins: Vec<Result<Origin, RowError>>,
+    /// What each new picture is; `None` for one that is not kept.
+    contents: Vec<Option<Content>>,
+    /// The new ones, preprocessed each way; `None` if there are none.
+    batches: Vec<Option<PixelBatch>>,
+}
+
+/// The captions of a batch, for one encoder.
+#[derive(Default)]
+struct Texts {
+    /// Where the vector of each comes from.
+    origins: Vec<Origin>,
+    first: HashMap<Content, usize>,
+    /// The new ones.
+    contents: Vec<Content>,
+    tokens: TokenBatch,
+}
+
+impl Texts {
+    fn push(&mut self, content: Content, ids: &[u32], cache: &VectorCache) {
+        let origin = match self.first.entry(content) {
+            Entry::Occupied(text) => self.origins[*text.get()].clone(),
+            Entry::Vacant(place) => {
+                place.insert(self.origins.len());
+                match cache.get(&content) {
+                    Some(vectors) => Origin::Known(vectors),
+                    None => {
+                        self.tokens.push(ids);
+                        self.contents.push(content);
+                        Origin::New(self.contents.len() - 1)
+                    }
+                }
+            }
+        };
+        self.origins.push(origin);
+    }
+}
+
+/// The vectors that an encoder gave, if it was given something, are one for each image and text, all of one width.
+fn check_vectors(given: [(&Option<Embeddings>, usize); 2]) -> Result<(), ScoreError> {
+    let [images, texts] = given.map(|(vectors, _)| vectors.as_ref().map(|vectors| [vectors.len(), vectors.width()]));
+    let counts_fit =
+        given.iter().all(|(vectors, count)| vectors.as_ref().is_none_or(|vectors| vectors.len() == *count));
+    let widths_fit = images.zip(texts).is_none_or(|(images, texts)| images[1] == texts[1]);
+    if counts_fit && widths_fit {
+        return Ok(());
+    }
+    let [(_, given_images), (_, given_texts)] = given;
+    Err(ScoreError::Vectors {
+        given: [given_images, given_texts],
+        images: images.unwrap_or_default(),
+        texts: texts.unwrap_or_default(),
+    })
+}
+
+/// The vectors from wherever they come, of those that are known the one with this index. There is at least one.
+fn gather<'a>(origins: impl Iterator<Item = &'a Origin>, new: Option<&Embeddings>, index: usize) -> Embeddings {
+    let mut values = Vec::new();
+    let mut width = 0;
+    for origin in origins {
+        let vector = match origin {
+            Origin::Known(vectors) => vectors[index].as_slice(),
+            Origin::New(row) => new.expect("it was encoded").row(*row),
+        };
+        width = vector.len();
+        values.extend_from_slice(vector);
+    }
+    Embeddings::new(values, width)
 }

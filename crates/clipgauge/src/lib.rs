@@ -12,6 +12,7 @@ pub mod embed;
 mod encoding;
 pub mod errors_file;
 pub mod hub;
+pub mod loading;
 pub mod models;
 pub mod options;
 mod picture;
@@ -19,11 +20,14 @@ pub mod pipeline;
 pub mod progress;
 pub mod row;
 pub mod scorer;
+mod share;
 pub mod source;
 pub mod stats;
 pub mod table;
+mod vector_cache;
 #[cfg(feature = "parquet")]
 pub mod vectors;
+mod waiting;
 
 pub use clipgauge_core as core;
 

@@ -9,10 +9,10 @@ mod list;
 mod show;
 
 use clipgauge_core::encoder::EncodeError;
-use clipgauge_core::error::LoadError;
 use clipgauge_core::tokenize::TokenizeError;
 
 use crate::hub::HubError;
+use crate::loading::LoadingError;
 
 pub use check::{Checked, Took, check};
 pub use known::{KnownModel, known};
@@ -24,18 +24,9 @@ pub use show::{Shown, show};
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ModelError {
-    /// It cannot be found or fetched.
+    /// It cannot be had or used.
     #[error(transparent)]
-    Hub(#[from] HubError),
-    /// It was found but cannot be used.
-    #[error("the model `{model}` cannot be used")]
-    Load {
-        /// The model's name.
-        model: String,
-        /// What is wrong with it.
-        #[source]
-        source: LoadError,
-    },
+    Loading(#[from] LoadingError),
     /// It was loaded but does not take a picture or a text that its own preprocessing gives.
     #[error("the model `{model}` does not take what its own files make of a picture and a text")]
     Encode {
@@ -53,6 +44,12 @@ pub enum ModelError {
 impl ModelError {
     /// Whether it is that the user asked to end.
     pub fn is_interrupted(&self) -> bool {
-        matches!(self, Self::Hub(HubError::Interrupted))
+        matches!(self, Self::Loading(error) if error.is_interrupted())
+    }
+}
+
+impl From<HubError> for ModelError {
+    fn from(error: HubError) -> Self {
+        Self::Loading(error.into())
     }
 }

@@ -11,8 +11,7 @@ use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::Arc;
 
-use clipgauge_core::encoder::Encoder;
-use clipgauge_core::family;
+use clipgauge_core::family::LoadOptions;
 use clipgauge_core::metric::MetricError;
 
 use crate::atomic::AtomicFile;
@@ -20,15 +19,16 @@ use crate::cancel::Cancel;
 #[cfg(feature = "parquet")]
 use crate::embed::{EmbedOptions, Embedder};
 use crate::errors_file::{self, ErrorsFile};
-use crate::hub::{self, HubOptions};
+use crate::loading::{LoadedModel, load_with_tokenizer};
 #[cfg(feature = "parquet")]
 use crate::options::Output;
 use crate::options::{OptionsError, ScoreOptions};
 use crate::progress::Progress;
-use crate::scorer::{ScoreError, Scorer};
+use crate::scorer::Scorer;
 use crate::source::Sources;
 use crate::stats::{Outcome, Stage, Stats, Summary};
 use crate::table::{self, ReadTable};
+use crate::waiting::unless_cancelled;
 
 mod compute;
 mod computing;
@@ -36,11 +36,11 @@ mod error;
 mod fetching;
 mod join;
 mod output;
+mod queue;
 mod rows;
 mod stop;
 #[cfg(feature = "parquet")]
 mod vectors;
-mod waiting;
 
 use compute::Compute;
 use computing::Computing;
@@ -52,7 +52,6 @@ use rows::{AddedColumns, ScoredRows, WriteRows};
 use stop::Stop;
 #[cfg(feature = "parquet")]
 use vectors::{KeptColumns, Place, VectorOutput, VectorRows};
-use waiting::unless_cancelled;
 
 /// Scores a table.
 ///
@@ -130,7 +129,7 @@ pub fn embed_table(
     options.summary.as_deref().map_or(Ok(()), AtomicFile::check)?;
     let sources = Sources::new(options.fetch.clone())?;
     let LoadedModel { encoder, id, revision } =
-        stats.time(Stage::Load, || load_model(&options.model, progress, cancel))?;
+        stats.time(Stage::Load, || load_with_tokenizer(&options.model, loading(options.threads), progress, cancel))?;
     let mut notes = vec![("clipgauge.model", options.model.clone())];
     notes.extend(revision.clone().map(|revision| ("clipgauge.revision", revision)));
     let mut output = VectorOutput::begin(place, options, columns, encoder.spec().embedding_width, notes)?;
@@ -177,7 +176,7 @@ impl Run<'_> {
         let stop = Stop::new(self.cancel);
         let compute: Arc<dyn Compute> = Arc::new(compute);
         let mut join = Join::new(Box::new(writer), errors, self.stats, self.progress);
-        let mut fetching = Fetching::start(table, self.base, sources, join.inbox(), self.stats, &stop)?;
+        let fetching = Fetching::start(table, self.base, sources, join.inbox(), self.stats, &stop)?;
         let images = fetching.images();
         let computing = Computing::start(&compute, self.threads, images, join.inbox(), self.stats, &stop)?;
         join.run(computing.count(), &stop);
@@ -201,7 +200,8 @@ fn load_scorer(options: &ScoreOptions, progress: &dyn Progress, cancel: &Cancel)
     let mut scorer: Option<Scorer> = None;
     let (mut model_ids, mut revisions) = (Vec::new(), Vec::new());
     for name in &options.models {
-        let LoadedModel { encoder, id, revision } = load_model(name, progress, cancel)?;
+        let LoadedModel { encoder, id, revision } =
+            load_with_tokenizer(name, loading(options.threads), progress, cancel)?;
         let mut metrics = options.metrics.iter().map(|metric| metric.comparer(encoder.spec()));
         let first = metrics.next().ok_or(OptionsError::Missing { flag: "--metric" })??;
         let with_model = match scorer {
@@ -221,24 +221,7 @@ fn load_scorer(options: &ScoreOptions, progress: &dyn Progress, cancel: &Cancel)
     Ok(Loaded { scorer, model_ids, revisions })
 }
 
-/// A model, ready to encode.
-struct LoadedModel {
-    encoder: Arc<dyn Encoder>,
-    /// Its id, if it came from the hub.
-    id: Option<String>,
-    /// Its commit.
-    revision: Option<String>,
-}
-
-/// Finds a model and loads it.
-fn load_model(name: &str, progress: &dyn Progress, cancel: &Cancel) -> Result<LoadedModel, ScoreTableError> {
-    let model = hub::resolve(name, &HubOptions::from_env(), progress, cancel)?;
-    let load = |source| ScoreTableError::Load { model: name.to_owned(), source };
-    tracing::info!(model = name, revision = model.revision, "loading the model");
-    let files = model.files;
-    let encoder: Arc<dyn Encoder> = unless_cancelled(cancel, move || family::load(&files))?.map_err(load)?.into();
-    if encoder.spec().tokenizer.is_none() {
-        return Err(ScoreError::NoTokenizer.into());
-    }
-    Ok(LoadedModel { encoder, id: model.id, revision: model.revision })
+/// How models are made ready by as many threads as are to work with them.
+fn loading(threads: Option<NonZeroUsize>) -> LoadOptions {
+    threads.map_or_else(LoadOptions::default, |threads| LoadOptions { threads })
 }

@@ -15,7 +15,9 @@ use clipgauge_core::tokenize::TokenizeError;
 
 use crate::encoding::{PairEncoder, with_captions_apart};
 use crate::row::RowError;
+use crate::share::share;
 use crate::stats::{Stage, Stats};
+use crate::vector_cache::VectorCache;
 
 /// How many pairs are encoded at once where nothing else is said. Large enough that a weight is read seldom, small
 /// enough that a batch's activations stay in the cache.
@@ -163,13 +165,13 @@ pub enum ScoreError {
     Encode(#[from] EncodeError),
     /// The encoder does not keep to its contract.
     #[error(
-        "for {pairs} pairs, the encoder gives {} vectors of {} numbers for the images and {} of {} for the texts: it has \
-         to give one for each, all of one width",
-        images[0], images[1], texts[0], texts[1]
+        "for {} images, the encoder gives {} vectors of {} numbers, and for {} texts {} of {}: it has to give one for \
+         each, all of one width",
+        given[0], images[0], images[1], given[1], texts[0], texts[1]
     )]
     Vectors {
-        /// How many pairs it was given.
-        pairs: usize,
+        /// How many images and texts it was given.
+        given: [usize; 2],
         /// Vectors and numbers in each, for the images.
         images: [usize; 2],
         /// The same for the texts.
@@ -255,15 +257,20 @@ impl Scorer {
 
     /// Scores pairs, in their order.
     pub fn score(&self, pairs: &[Pair<'_>]) -> Result<Vec<Scored>, ScoreError> {
-        let batches: Vec<_> = pairs.chunks(self.batch_size.get()).collect();
+        let (mut batches, mut left) = (Vec::new(), pairs);
+        while let count @ 1.. = share(left.len(), false, self.batch_size, self.threads) {
+            let (batch, rest) = left.split_at(count);
+            batches.push(batch);
+            left = rest;
+        }
         let next = AtomicUsize::new(0);
-        let stats = Stats::new(0);
+        let (stats, cache) = (Stats::new(0), VectorCache::new());
         let work = || {
             let mut done = Vec::new();
             while let index = next.fetch_add(1, Ordering::Relaxed)
                 && let Some(batch) = batches.get(index)
             {
-                done.push((index, self.score_batch(batch, &stats)));
+                done.push((index, self.score_batch(batch, &cache, &stats)));
             }
             done
         };
@@ -284,16 +291,26 @@ impl Scorer {
     }
 
     /// Scores pairs on this thread, all at once, and notes how long each stage took.
-    pub(crate) fn score_batch(&self, pairs: &[Pair<'_>], stats: &Stats) -> Result<Vec<Scored>, ScoreError> {
+    pub(crate) fn score_batch(
+        &self,
+        pairs: &[Pair<'_>],
+        cache: &VectorCache,
+        stats: &Stats,
+    ) -> Result<Vec<Scored>, ScoreError> {
         let failed = |error| Scored { scores: Err(error), is_truncated: false };
-        with_captions_apart(pairs, &|pairs| self.encode_and_compare(pairs, stats), &failed)
+        with_captions_apart(pairs, &|pairs| self.encode_and_compare(pairs, cache, stats), &failed)
     }
 
-    fn encode_and_compare(&self, pairs: &[Pair<'_>], stats: &Stats) -> Result<Vec<Scored>, ScoreError> {
+    fn encode_and_compare(
+        &self,
+        pairs: &[Pair<'_>],
+        cache: &VectorCache,
+        stats: &Stats,
+    ) -> Result<Vec<Scored>, ScoreError> {
         let mut scores = vec![Vec::new(); pairs.len()];
-        let notes = self.encoder.encode(pairs, stats, |encoded| {
+        let notes = self.encoder.encode(pairs, cache, stats, |encoded| {
             let metrics = &self.metrics[encoded.encoder];
-            stats.time(Stage::Compare, || {
+            stats.time_of(Stage::Compare, encoded.pairs.len(), || {
                 for ((&pair, image), text) in encoded.pairs.iter().zip(encoded.images.rows()).zip(encoded.texts.rows())
                 {
                     scores[pair].extend(metrics.iter().map(|metric| metric.compare(image, text)));

@@ -5,6 +5,7 @@
 
 mod distribution;
 mod summary;
+mod timings;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -15,6 +16,7 @@ use crate::row::RowErrorKind;
 use distribution::Distribution;
 
 pub use summary::{Outcome, Quantiles, RunOptions, ScoreSummary, Seconds, Summary, Versions};
+pub use timings::{Occupancy, StageTiming, Timings};
 
 macro_rules! stages {
     ($($(#[doc = $doc:literal])* $variant:ident = $name:literal;)*) => {
@@ -69,6 +71,13 @@ pub struct Stats {
     ragged_rows: AtomicU64,
     not_numbers: AtomicU64,
     nanoseconds: [AtomicU64; Stage::ALL.len()],
+    items: [AtomicU64; Stage::ALL.len()],
+    /// How many encoders there were.
+    encoders: AtomicU64,
+    /// Nanoseconds from their start to the last one's end, and over all of them those of waiting and of work.
+    encoding: AtomicU64,
+    waited: AtomicU64,
+    worked: AtomicU64,
     /// One for each column of scores.
     scores: Vec<Mutex<Distribution>>,
 }
@@ -84,6 +93,11 @@ impl Stats {
             ragged_rows: AtomicU64::new(0),
             not_numbers: AtomicU64::new(0),
             nanoseconds: [const { AtomicU64::new(0) }; _],
+            items: [const { AtomicU64::new(0) }; _],
+            encoders: AtomicU64::new(0),
+            encoding: AtomicU64::new(0),
+            waited: AtomicU64::new(0),
+            worked: AtomicU64::new(0),
             scores: (0..columns).map(|_| Mutex::default()).collect(),
         }
     }
@@ -114,16 +128,22 @@ impl Stats {
         add(&self.ragged_rows, 1);
     }
 
-    /// A stage worked for so long. Times of threads that work at once add up.
-    pub fn stage(&self, stage: Stage, time: Duration) {
-        add(&self.nanoseconds[stage as usize], u64::try_from(time.as_nanos()).unwrap_or(u64::MAX));
+    /// A stage worked for so long, on so many rows, pictures or captions. Times of threads that work at once add up.
+    pub fn stage(&self, stage: Stage, items: usize, time: Duration) {
+        add(&self.items[stage as usize], items as u64);
+        add(&self.nanoseconds[stage as usize], timings::nanoseconds(time));
     }
 
-    /// Does a stage's work and counts its time.
+    /// Does a stage's work for one row, picture or caption, and counts its time.
     pub fn time<R>(&self, stage: Stage, work: impl FnOnce() -> R) -> R {
+        self.time_of(stage, 1, work)
+    }
+
+    /// Does a stage's work for so many at once, and counts its time.
+    pub fn time_of<R>(&self, stage: Stage, items: usize, work: impl FnOnce() -> R) -> R {
         let start = Instant::now();
         let result = work();
-        self.stage(stage, start.elapsed());
+        self.stage(stage, items, start.elapsed());
         result
     }
 

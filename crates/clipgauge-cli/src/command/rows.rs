@@ -13,6 +13,7 @@ use crate::{log, signals};
 /// How a run is told of.
 pub(crate) struct Reporting {
     allow_failures: bool,
+    prints_timings: bool,
     is_quiet: bool,
     verbosity: u8,
     screen: Screen,
@@ -23,7 +24,7 @@ impl Reporting {
     pub(crate) fn new(args: &ReportArgs, output: &Output) -> Self {
         let screen = Screen::new(args.screen.progress, args.screen.quiet, output);
         let (is_quiet, verbosity) = (args.screen.quiet, args.screen.verbose);
-        Self { allow_failures: args.allow_failures, is_quiet, verbosity, screen }
+        Self { allow_failures: args.allow_failures, prints_timings: args.timings, is_quiet, verbosity, screen }
     }
 
     /// Runs `work`, and says how it ended.
@@ -31,7 +32,7 @@ impl Reporting {
         self,
         work: impl FnOnce(&Screen, &Cancel) -> Result<Summary, ScoreTableError>,
     ) -> Result<Ended, anyhow::Error> {
-        let Self { allow_failures, is_quiet, verbosity, screen } = self;
+        let Self { allow_failures, prints_timings, is_quiet, verbosity, screen } = self;
         log::start(verbosity, is_quiet, &screen);
         let cancel = signals::watch()?;
         let done = work(&screen, &cancel);
@@ -40,6 +41,9 @@ impl Reporting {
             Ok(summary) => {
                 if !is_quiet {
                     screen.print(&summary.to_string());
+                }
+                if prints_timings {
+                    screen.print(&summary.timings.to_string());
                 }
                 Ok(match cancel.cause() {
                     Some(cause) if summary.interrupted => Ended::Cancelled(cause),

@@ -109,7 +109,7 @@ fn damaged_folders_are_told_in_one_sentence() {
         (
             "no tokenizer",
             |m| ["tokenizer.json", "vocab.json", "merges.txt"].iter().for_each(|f| drop(fs::remove_file(m.join(f)))),
-            "the model has no tokenizer",
+            "the model `model` has no tokenizer",
         ),
         ("no JSON", |m| write(m, "config.json", "{\"model_type\":"), "config.json is not valid"),
         (

@@ -176,3 +176,24 @@ fn a_run_that_waits_for_its_header_can_be_ended() {
         assert_eq!(bench.names(), ["fifo.csv", "in.csv"], "{args}");
     }
 }
+
+/// A folder may lie on a disk that hangs: here, a file of it is a pipe that nobody writes to.
+#[test]
+fn a_signal_ends_the_loading_of_a_model() {
+    for (args, signal, code) in [
+        ("score in.csv -o out.csv --model model -v", "-INT", 130),
+        ("embed in.csv -o out.parquet --model model -v", "-TERM", 143),
+        ("compare text:a text:b --model model -v", "-INT", 130),
+    ] {
+        let bench = Bench::new().with("in.csv", "url,caption\n");
+        std::fs::create_dir(bench.path("model")).expect("creatable");
+        let made = Command::new("mkfifo").arg(bench.path("model/config.json")).status().expect("mkfifo is there");
+        assert!(made.success());
+        let (running, _stdin) = Running::start(&bench, args);
+        running.wait_for("loading the model");
+        running.send(signal);
+        let (ended, stderr) = running.end();
+        assert_eq!(ended, Some(code), "{args}: {stderr}");
+        assert_eq!(bench.names(), ["in.csv", "model"], "{args}");
+    }
+}

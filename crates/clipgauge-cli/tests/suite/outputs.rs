@@ -117,6 +117,48 @@ fn several_models_and_metrics_have_a_column_each() {
     assert!(ran.stderr.contains("metric `sigmoid` needs a logit bias"), "{}", ran.stderr);
 }
 
+/// With the numbers redacted, which differ from run to run; those that do not are in the JSON.
+#[test]
+fn timings_show_where_the_time_went() {
+    let rows = "images/02-1f436-noto.jpg,a dog\n".repeat(40);
+    let bench = Bench::new().with_examples().with("in.csv", format!("url,caption\n{rows}no such file.png,a cat\n"));
+    let flags = "--threads 1 --progress never --allow-failures --model pictoclip";
+    let ran = bench.run(&format!("score in.csv -o out.csv --timings --summary s.json {flags}")).expect_code(0);
+    let is_number = |word: &str| word.starts_with(|first: char| first.is_ascii_digit());
+    let redacted = ran.stderr.lines().skip_while(|line| !line.starts_with("stage")).map(|line| {
+        let words = line.split_whitespace().map(|word| if is_number(word) { "#" } else { word });
+        words.collect::<Vec<_>>().join(" ")
+    });
+    insta::assert_snapshot!("timings", redacted.collect::<Vec<_>>().join("\n"));
+
+    let json: serde_json::Value = serde_json::from_str(&bench.text("s.json")).expect("JSON");
+    let stages = json["timings"]["stages"].as_array().expect("an array").iter();
+    let items: Vec<_> = stages.map(|stage| (stage["stage"].as_str(), stage["items"].as_u64())).collect();
+    // Equal pictures and captions are encoded once; the row without a picture goes no further than its fetch.
+    let expected = [
+        ("load", 1),
+        ("read", 41),
+        ("fetch", 41),
+        ("decode", 1),
+        ("preprocess", 1),
+        ("tokenize", 40),
+        ("encode_images", 1),
+        ("encode_texts", 1),
+        ("compare", 40),
+        ("write", 41),
+    ];
+    assert_eq!(items, expected.map(|(stage, items)| (Some(stage), Some(items))));
+    let encoders = &json["timings"]["encoders"];
+    let parts = ["busy", "waiting", "ended"].map(|part| encoders[part].as_f64().expect("a number"));
+    assert_eq!(encoders["count"], 1);
+    assert!(parts.iter().all(|part| (0.0..=1.0).contains(part)) && parts[0] > 0.0, "{json}");
+
+    let ran = bench.run(&format!("embed in.csv -o out.parquet --timings {flags}")).expect_code(0);
+    assert!(ran.stderr.contains("\nencode_images "), "{}", ran.stderr);
+    let ran = bench.run(&format!("score in.csv -o out.csv --summary s.json {flags}")).expect_code(0);
+    assert!(!ran.stderr.contains("encode_images"), "{}", ran.stderr);
+}
+
 #[test]
 fn quiet_is_quiet_and_progress_can_be_had() {
     let bench = bench();

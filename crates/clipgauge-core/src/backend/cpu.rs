@@ -1,69 +1,58 @@
-//! The operations on a CPU, in f32: matrices by `rten-gemm`, vectors by `rten-vecmath`, both of which find the
-//! processor's features when they run.
+//! The operations on a CPU, in f32: matrices by a kernel of our own, functions of vectors by `rten-vecmath`, both over
+//! `rten-simd`, which finds the processor's features when it runs.
 //!
 //! One call uses one thread: the way to use more cores is one batch per core, which costs no synchronisation and
 //! leaves every sum in the same order whatever the number of cores.
 
-use std::cell::OnceCell;
-
-use rayon::{ThreadPool, ThreadPoolBuilder};
-use rten_gemm::GemmExecutor;
+use rten_simd::ops::BitOps;
+use rten_simd::{Isa, SimdOp};
 
 use crate::backend::{Activation, Attention, Backend, Columns, LayerNorm, Rows};
 
 mod activation;
 mod attention;
 mod gemm;
+mod linear;
 mod norm;
+mod panels;
 
-pub use gemm::Linear;
+use gemm::Finish;
+pub use linear::Linear;
 
-/// The operations in f32, with the fastest kernels that this processor has.
+/// The operations in f32, with the widest vectors that this processor has.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Cpu;
 
 impl Cpu {
-    /// The name of the matrix kernel, which says what the processor was found to have.
-    pub fn kernel_name(self) -> String {
-        with_gemm(|gemm| gemm.kernel_name().to_owned())
+    /// How many f32 a vector of this processor has: 16 with AVX-512, 8 with AVX2, 4 with NEON or neither.
+    pub fn vector_lanes(self) -> usize {
+        struct Lanes;
+        impl SimdOp for Lanes {
+            type Output = usize;
+
+            #[inline(always)]
+            fn eval<I: Isa>(self, isa: I) -> usize {
+                isa.f32().len()
+            }
+        }
+        Lanes.dispatch()
     }
-}
-
-thread_local! {
-    /// The chosen matrix kernel. It holds nothing but is not `Send`, so each thread has its own.
-    static GEMM: GemmExecutor = GemmExecutor::new();
-
-    /// A pool of one for every thread that encodes: `rten-gemm` divides its work by the size of rayon's current
-    /// pool, which would otherwise be the process-wide one.
-    static POOL_OF_ONE: OnceCell<Option<ThreadPool>> = const { OnceCell::new() };
-}
-
-fn with_gemm<R>(work: impl FnOnce(&GemmExecutor) -> R) -> R {
-    GEMM.with(work)
 }
 
 impl Backend for Cpu {
     type Linear = Linear;
 
     fn prepare_linear(&self, weight: Vec<f32>, bias: Option<Vec<f32>>, inputs: usize) -> Linear {
-        with_gemm(|gemm| Linear::pack(gemm, weight, bias, inputs))
-    }
-
-    fn run<R: Send>(&self, work: impl FnOnce() -> R + Send) -> R {
-        POOL_OF_ONE.with(|pool| match pool.get_or_init(|| ThreadPoolBuilder::new().num_threads(1).build().ok()) {
-            Some(pool) => pool.install(work),
-            // No thread can be had: the numbers are the same without the pool.
-            None => work(),
-        })
+        Linear::pack(&weight, bias, inputs)
     }
 
     fn linear(&self, input: &Rows, layer: &Linear, output: &mut Rows) {
         output.set_len(input.len());
-        with_gemm(|gemm| layer.apply(gemm, input.values(), 0.0, output.values_mut()));
+        layer.apply(input.values(), Finish::Store, output.values_mut());
     }
 
     fn linear_add(&self, input: &Rows, layer: &Linear, residual: &mut Rows) {
-        with_gemm(|gemm| layer.apply(gemm, input.values(), 1.0, residual.values_mut()));
+        layer.apply(input.values(), Finish::Add, residual.values_mut());
     }
 
     fn feed_forward(
@@ -74,7 +63,7 @@ impl Backend for Cpu {
         contract: &Linear,
         residual: &mut Rows,
     ) {
-        with_gemm(|gemm| gemm::feed_forward(gemm, input, expand, activation, contract, residual));
+        linear::feed_forward(input, expand, activation, contract, residual);
     }
 
     fn layer_norm(&self, input: &Rows, norm: &LayerNorm, output: &mut Rows) {
@@ -89,6 +78,6 @@ impl Backend for Cpu {
         attention: &Attention<'_>,
         output: &mut Rows,
     ) {
-        with_gemm(|gemm| attention::attention(gemm, queries, keys, values, attention, output));
+        attention::attention(queries, keys, values, attention, output);
     }
 }

@@ -10,6 +10,7 @@ use crate::family::clip::ClipVision;
 use crate::family::config::{TowerDefaults, transformer};
 use crate::family::description::TextTower;
 use crate::family::design::{Design, TextTowerShape};
+use crate::family::loading::together;
 use crate::family::parameters::Parameters;
 use crate::family::towers::bert::{Bert, BertShape};
 use crate::family::towers::vision::{Vision, VisionNames};
@@ -58,21 +59,24 @@ pub(super) fn load<B: Backend>(files: &ModelFiles, backend: B) -> Result<TwoTowe
     let parameters = Parameters { weights: &weights, backend: &backend };
     let Shape { roberta, widths } = design.language;
     let [width, transformed, embedding_width] = widths;
-    Ok(TwoTowers {
-        image: Box::new(Vision::load(&parameters, &VISION, design.vision.0)?),
-        text: Box::new(Text {
-            roberta: Bert::load(&parameters, "text_model.roberta.", roberta)?,
-            norm: parameters.norm("text_model.pre_LN", width, roberta.transformer.epsilon)?,
-            transformation: parameters.linear("text_model.transformation", transformed, width)?,
-            projection: parameters.projection("text_projection", embedding_width, transformed)?,
-            widths,
-        }),
-        spec: {
-            let tokenizer = Tokenizer::read(files, &design.text)?;
-            design.spec(ModelFamily::AltClip, tokenizer, logit_scale(&parameters, "logit_scale")?, None)
+    let vision = design.vision.0;
+    let (image, text, spec) = together(
+        || Vision::load(&parameters, &VISION, vision),
+        || {
+            Ok(Text {
+                roberta: Bert::load(&parameters, "text_model.roberta.", roberta)?,
+                norm: parameters.norm("text_model.pre_LN", width, roberta.transformer.epsilon)?,
+                transformation: parameters.linear("text_model.transformation", transformed, width)?,
+                projection: parameters.projection("text_projection", embedding_width, transformed)?,
+                widths,
+            })
         },
-        backend,
-    })
+        || {
+            let tokenizer = Tokenizer::read(files, &design.text)?;
+            Ok(design.spec(ModelFamily::AltClip, tokenizer, logit_scale(&parameters, "logit_scale")?, None))
+        },
+    )?;
+    Ok(TwoTowers { image: Box::new(image), text: Box::new(text), spec, backend })
 }
 
 /// The shape of the text tower.

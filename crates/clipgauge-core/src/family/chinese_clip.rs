@@ -10,6 +10,7 @@ use crate::family::clip::ClipVision;
 use crate::family::config::{TowerDefaults, transformer};
 use crate::family::description::TextTower;
 use crate::family::design::{Design, TextTowerShape};
+use crate::family::loading::together;
 use crate::family::parameters::Parameters;
 use crate::family::towers::bert::{Bert, BertShape};
 use crate::family::towers::vision::Vision;
@@ -50,19 +51,22 @@ pub(super) fn load<B: Backend>(files: &ModelFiles, backend: B) -> Result<TwoTowe
     let weights = Weights::open(files)?;
     let parameters = Parameters { weights: &weights, backend: &backend };
     let Shape { bert, embedding_width } = design.language;
-    Ok(TwoTowers {
-        image: Box::new(Vision::load(&parameters, &clip::VISION, design.vision.0)?),
-        text: Box::new(Text {
-            bert: Bert::load(&parameters, "text_model.", bert)?,
-            projection: parameters.projection("text_projection", embedding_width, bert.transformer.width)?,
-            embedding_width,
-        }),
-        spec: {
-            let tokenizer = Tokenizer::read(files, &design.text)?;
-            design.spec(ModelFamily::ChineseClip, tokenizer, logit_scale(&parameters, "logit_scale")?, None)
+    let vision = design.vision.0;
+    let (image, text, spec) = together(
+        || Vision::load(&parameters, &clip::VISION, vision),
+        || {
+            Ok(Text {
+                bert: Bert::load(&parameters, "text_model.", bert)?,
+                projection: parameters.projection("text_projection", embedding_width, bert.transformer.width)?,
+                embedding_width,
+            })
         },
-        backend,
-    })
+        || {
+            let tokenizer = Tokenizer::read(files, &design.text)?;
+            Ok(design.spec(ModelFamily::ChineseClip, tokenizer, logit_scale(&parameters, "logit_scale")?, None))
+        },
+    )?;
+    Ok(TwoTowers { image: Box::new(image), text: Box::new(text), spec, backend })
 }
 
 /// The shape of the text tower.

@@ -11,6 +11,7 @@ use crate::family::ModelFamily;
 use crate::family::config::{TowerDefaults, picture_sizes, transformer};
 use crate::family::description::ImageTower;
 use crate::family::design::{Design, ImageShape};
+use crate::family::loading::together;
 use crate::family::parameters::Parameters;
 use crate::family::towers::text::{ProjectionName, Reading, Text, TextNames, TextShape};
 use crate::family::towers::transformer::{BlockNames, InputNames};
@@ -107,15 +108,16 @@ pub(super) fn load_as<B: Backend>(
 ) -> Result<TwoTowers<B>, LoadError> {
     let weights = Weights::open(files)?;
     let parameters = Parameters { weights: &weights, backend: &backend };
-    Ok(TwoTowers {
-        image: Box::new(Vision::load(&parameters, &VISION, design.vision.0)?),
-        text: Box::new(Text::load(&parameters, "", &TEXT, design.language)?),
-        spec: {
+    let (vision, language) = (design.vision.0, design.language);
+    let (image, text, spec) = together(
+        || Vision::load(&parameters, &VISION, vision),
+        || Text::load(&parameters, "", &TEXT, language),
+        || {
             let tokenizer = Tokenizer::read(files, &design.text)?;
-            design.spec(family, tokenizer, logit_scale(&parameters, "logit_scale")?, None)
+            Ok(design.spec(family, tokenizer, logit_scale(&parameters, "logit_scale")?, None))
         },
-        backend,
-    })
+    )?;
+    Ok(TwoTowers { image: Box::new(image), text: Box::new(text), spec, backend })
 }
 
 /// The shape of an image tower with a class token.

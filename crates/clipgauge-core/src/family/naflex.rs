@@ -11,6 +11,7 @@ use crate::family::clip::BLOCK;
 use crate::family::config::transformer;
 use crate::family::description::{Blocks, ImageTower, flops};
 use crate::family::design::{Design, ImageShape};
+use crate::family::loading::together;
 use crate::family::parameters::Parameters;
 use crate::family::siglip::{DEFAULTS, POOL, TEXT, spec, text_shape, vision_section};
 use crate::family::towers::attention_pool::AttentionPool;
@@ -53,25 +54,28 @@ pub(super) fn load<B: Backend>(files: &ModelFiles, backend: B) -> Result<TwoTowe
     let parameters = Parameters { weights: &weights, backend: &backend };
     let Shape { transformer, grid, patch_width, .. } = design.vision;
     let TransformerShape { width, epsilon, .. } = transformer;
-    Ok(TwoTowers {
-        image: Box::new(Vision {
-            width,
-            patch_width,
-            grid,
-            patch_embedding: parameters.linear("vision_model.embeddings.patch_embedding", width, patch_width)?,
-            position_embedding: parameters.table(
-                "vision_model.embeddings.position_embedding.weight",
-                grid * grid,
+    let language = design.language;
+    let (image, text, spec) = together(
+        || {
+            Ok(Vision {
                 width,
-            )?,
-            transformer: Transformer::load(&parameters, "vision_model.encoder.layers", &BLOCK, transformer)?,
-            norm: parameters.norm("vision_model.post_layernorm", width, epsilon)?,
-            pool: AttentionPool::load(&parameters, &POOL, transformer)?,
-        }),
-        text: Box::new(Text::load(&parameters, "", &TEXT, design.language)?),
-        spec: spec(ModelFamily::SiglipNaflex, files, &parameters, design)?,
-        backend,
-    })
+                patch_width,
+                grid,
+                patch_embedding: parameters.linear("vision_model.embeddings.patch_embedding", width, patch_width)?,
+                position_embedding: parameters.table(
+                    "vision_model.embeddings.position_embedding.weight",
+                    grid * grid,
+                    width,
+                )?,
+                transformer: Transformer::load(&parameters, "vision_model.encoder.layers", &BLOCK, transformer)?,
+                norm: parameters.norm("vision_model.post_layernorm", width, epsilon)?,
+                pool: AttentionPool::load(&parameters, &POOL, transformer)?,
+            })
+        },
+        || Text::load(&parameters, "", &TEXT, language),
+        || spec(ModelFamily::SiglipNaflex, files, &parameters, design),
+    )?;
+    Ok(TwoTowers { image: Box::new(image), text: Box::new(text), spec, backend })
 }
 
 /// The shape of the image tower.

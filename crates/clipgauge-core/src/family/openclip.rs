@@ -10,6 +10,7 @@ use crate::family::clip::ClipVision;
 use crate::family::config::picture_sizes;
 use crate::family::description::TextTower;
 use crate::family::design::{Design, TextTowerShape};
+use crate::family::loading::together;
 use crate::family::parameters::Parameters;
 use crate::family::towers::text::{ProjectionName, Reading, Text, TextNames, TextShape};
 use crate::family::towers::transformer::{BlockNames, InputNames, TransformerShape};
@@ -105,15 +106,16 @@ pub(super) fn load<B: Backend>(files: &ModelFiles, backend: B) -> Result<TwoTowe
     let prefix = if weights.contains("text.ln_final.weight") { "text." } else { "" };
     let Shape { text, projection } = design.language;
     let bias = if weights.contains("logit_bias") { Some(parameters.number("logit_bias")?) } else { None };
-    Ok(TwoTowers {
-        image: Box::new(Vision::load(&parameters, &VISION, design.vision.0)?),
-        text: Box::new(Text::load(&parameters, prefix, &TextNames { projection, ..TEXT }, text)?),
-        spec: {
+    let vision = design.vision.0;
+    let (image, text, spec) = together(
+        || Vision::load(&parameters, &VISION, vision),
+        || Text::load(&parameters, prefix, &TextNames { projection, ..TEXT }, text),
+        || {
             let tokenizer = tokenizer(files, &design.text, text.vocabulary)?;
-            design.spec(ModelFamily::OpenClip, tokenizer, logit_scale(&parameters, "logit_scale")?, bias)
+            Ok(design.spec(ModelFamily::OpenClip, tokenizer, logit_scale(&parameters, "logit_scale")?, bias))
         },
-        backend,
-    })
+    )?;
+    Ok(TwoTowers { image: Box::new(image), text: Box::new(text), spec, backend })
 }
 
 /// The folder's own tokenizer, or CLIP's, which is meant where there is none.

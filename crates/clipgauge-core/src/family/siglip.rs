@@ -11,6 +11,7 @@ use crate::family::clip::BLOCK;
 use crate::family::config::{TowerDefaults, picture_sizes, transformer};
 use crate::family::description::ImageTower;
 use crate::family::design::{Design, ImageShape};
+use crate::family::loading::together;
 use crate::family::parameters::Parameters;
 use crate::family::towers::attention_pool::AttentionPoolNames;
 use crate::family::towers::text::{ProjectionName, Reading, Text, TextNames, TextShape};
@@ -81,12 +82,13 @@ pub(super) fn load<B: Backend>(files: &ModelFiles, backend: B) -> Result<TwoTowe
     let design = read(files)?;
     let weights = Weights::open(files)?;
     let parameters = Parameters { weights: &weights, backend: &backend };
-    Ok(TwoTowers {
-        image: Box::new(Vision::load(&parameters, &VISION, design.vision)?),
-        text: Box::new(Text::load(&parameters, "", &TEXT, design.language)?),
-        spec: spec(ModelFamily::Siglip, files, &parameters, design)?,
-        backend,
-    })
+    let (vision, language) = (design.vision, design.language);
+    let (image, text, spec) = together(
+        || Vision::load(&parameters, &VISION, vision),
+        || Text::load(&parameters, "", &TEXT, language),
+        || spec(ModelFamily::Siglip, files, &parameters, design),
+    )?;
+    Ok(TwoTowers { image: Box::new(image), text: Box::new(text), spec, backend })
 }
 
 impl ImageShape for VisionShape {

@@ -36,12 +36,12 @@ impl<B: Backend> Encoder for TwoTowers<B> {
     }
 
     fn encode_images(&self, batch: &PixelBatch) -> Result<Embeddings, EncodeError> {
-        let rows = self.backend.run(|| self.image.forward(&self.backend, batch))?;
+        let rows = self.image.forward(&self.backend, batch)?;
         Ok(Embeddings::new(rows.into_values(), self.spec.embedding_width))
     }
 
     fn encode_texts(&self, batch: &TokenBatch) -> Result<Embeddings, EncodeError> {
-        let rows = self.backend.run(|| self.text.forward(&self.backend, batch))?;
+        let rows = self.text.forward(&self.backend, batch)?;
         Ok(Embeddings::new(rows.into_values(), self.spec.embedding_width))
     }
 }

@@ -2,10 +2,9 @@
 
 use std::fmt;
 
-use clipgauge_core::error::LoadError;
 use clipgauge_core::metric::MetricError;
 
-use crate::hub::HubError;
+use crate::loading::LoadingError;
 use crate::row::{RowError, RowErrorKind};
 use crate::scorer::ScoreError;
 use crate::source::SourceError;
@@ -46,18 +45,9 @@ pub enum CompareError {
     /// Images cannot be fetched with these options.
     #[error(transparent)]
     Source(#[from] SourceError),
-    /// The model cannot be found or fetched.
+    /// A model cannot be had or used.
     #[error(transparent)]
-    Hub(#[from] HubError),
-    /// The model was found but cannot be used.
-    #[error("the model `{model}` cannot be used")]
-    Load {
-        /// The model's name.
-        model: String,
-        /// What is wrong with it.
-        #[source]
-        source: LoadError,
-    },
+    Model(#[from] LoadingError),
     /// The model has no parameters for the metric.
     #[error(transparent)]
     Metric(#[from] MetricError),

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use clipgauge_core::family;
+use clipgauge_core::family::{self, LoadOptions};
 use clipgauge_core::metric::Metric;
 use clipgauge_core::pixels::Pixels;
 use clipgauge_core::preprocess::preprocess;
@@ -12,6 +12,7 @@ use serde::Serialize;
 use super::ModelError;
 use crate::cancel::Cancel;
 use crate::hub::{self, HubOptions};
+use crate::loading::{self, LoadingError};
 use crate::progress::Progress;
 
 /// The text that is encoded.
@@ -73,11 +74,11 @@ pub fn check(
     cancel: &Cancel,
 ) -> Result<Checked, ModelError> {
     let model = hub::resolve(name, options, progress, cancel)?;
-    let load = |source| ModelError::Load { model: name.to_owned(), source };
+    let load = |source| LoadingError::Load { model: name.to_owned(), source };
     let encode = |source| ModelError::Encode { model: name.to_owned(), source };
     let description = family::describe(&model.files).map_err(load)?;
-    let (loaded, load_seconds) = timed(|| family::load(&model.files));
-    let encoder = loaded.map_err(load)?;
+    let (loaded, load_seconds) = timed(|| loading::encoder(&model, name, LoadOptions::default(), cancel));
+    let encoder = loaded?;
     let spec = encoder.spec();
 
     let mut problems = Vec::new();

@@ -6,6 +6,7 @@ use serde::Serialize;
 use super::ModelError;
 use crate::cancel::Cancel;
 use crate::hub::{self, HubOptions};
+use crate::loading::LoadingError;
 use crate::progress::Progress;
 
 /// A model, described.
@@ -42,8 +43,8 @@ pub struct Shown {
 /// The model cannot be found, or its files are not those of a model that can be used.
 pub fn show(name: &str, options: &HubOptions, progress: &dyn Progress, cancel: &Cancel) -> Result<Shown, ModelError> {
     let model = hub::resolve_text_files(name, options, progress, cancel)?;
-    let description =
-        family::describe(&model.files).map_err(|source| ModelError::Load { model: name.to_owned(), source })?;
+    let load = |source| LoadingError::Load { model: name.to_owned(), source };
+    let description = family::describe(&model.files).map_err(load)?;
     Ok(Shown {
         place: model.files.place(),
         name: model.name,

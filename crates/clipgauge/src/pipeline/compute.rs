@@ -7,6 +7,7 @@ use crate::embed::Embedder;
 use crate::row::RowError;
 use crate::scorer::{Pair, ScoreError, Scorer};
 use crate::stats::Stats;
+use crate::vector_cache::VectorCache;
 #[cfg(feature = "parquet")]
 use crate::vectors::PairVectors;
 
@@ -15,8 +16,8 @@ pub(super) trait Compute: Send + Sync {
     /// How many pairs a thread takes at once.
     fn batch_size(&self) -> NonZeroUsize;
 
-    /// Does the work for pairs, on this thread, and notes how long each stage took.
-    fn compute(&self, pairs: &[Pair<'_>], stats: &Stats) -> Result<Vec<Computed>, ScoreError>;
+    /// Does the work for pairs, on this thread, and notes how long each stage took. `cache` is the run's.
+    fn compute(&self, pairs: &[Pair<'_>], cache: &VectorCache, stats: &Stats) -> Result<Vec<Computed>, ScoreError>;
 }
 
 /// What came of one pair.
@@ -51,8 +52,8 @@ impl Compute for Scorer {
         self.batch_size()
     }
 
-    fn compute(&self, pairs: &[Pair<'_>], stats: &Stats) -> Result<Vec<Computed>, ScoreError> {
-        let scored = self.score_batch(pairs, stats)?.into_iter();
+    fn compute(&self, pairs: &[Pair<'_>], cache: &VectorCache, stats: &Stats) -> Result<Vec<Computed>, ScoreError> {
+        let scored = self.score_batch(pairs, cache, stats)?.into_iter();
         let computed =
             scored.map(|pair| Computed { values: pair.scores.map(Values::Scores), is_truncated: pair.is_truncated });
         Ok(computed.collect())
@@ -65,8 +66,8 @@ impl Compute for Embedder {
         self.batch_size()
     }
 
-    fn compute(&self, pairs: &[Pair<'_>], stats: &Stats) -> Result<Vec<Computed>, ScoreError> {
-        let embedded = self.embed_batch(pairs, stats)?.into_iter();
+    fn compute(&self, pairs: &[Pair<'_>], cache: &VectorCache, stats: &Stats) -> Result<Vec<Computed>, ScoreError> {
+        let embedded = self.embed_batch(pairs, cache, stats)?.into_iter();
         let computed = embedded
             .map(|pair| Computed { values: pair.vectors.map(Values::Vectors), is_truncated: pair.is_truncated });
         Ok(computed.collect())

@@ -1,19 +1,21 @@
-//! The middle of the way: one thread per core takes the rows whose images are here, as many as a batch has, and computes
-//! what they are to get.
+//! The middle of the way: one thread per core takes rows whose images are here, up to as many as a batch has, and
+//! computes what they are to get.
 
 use std::num::NonZeroUsize;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::sync::mpsc::Sender;
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::ScoreTableError;
 use super::compute::{Compute, Computed};
 use super::fetching::Fetched;
 use super::join::{Message, Outcome};
+use super::queue::{Queue, Taken};
 use super::stop::Stop;
 use crate::scorer::{Image, Pair};
 use crate::stats::Stats;
+use crate::vector_cache::VectorCache;
 
 /// How long a thread waits for rows before it looks whether the run is to end.
 const PATIENCE: Duration = Duration::from_millis(50);
@@ -21,6 +23,8 @@ const PATIENCE: Duration = Duration::from_millis(50);
 /// The computing threads.
 pub(super) struct Computing {
     threads: Vec<JoinHandle<()>>,
+    started: Instant,
+    stats: Arc<Stats>,
 }
 
 impl Computing {
@@ -28,21 +32,27 @@ impl Computing {
     pub(super) fn start(
         compute: &Arc<dyn Compute>,
         threads: Option<NonZeroUsize>,
-        images: Receiver<Fetched>,
+        images: Queue<Fetched>,
         outcomes: Sender<Message>,
         stats: &Arc<Stats>,
         stop: &Stop,
     ) -> Result<Self, ScoreTableError> {
-        let images = Arc::new(Mutex::new(images));
-        let count = threads.or_else(|| thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get);
-        let worker =
-            Worker { compute: Arc::clone(compute), images, outcomes, stats: Arc::clone(stats), stop: stop.clone() };
+        let count = threads.or_else(|| thread::available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN);
+        let worker = Worker {
+            compute: Arc::clone(compute),
+            count,
+            images,
+            outcomes,
+            cache: Arc::new(VectorCache::new()),
+            stats: Arc::clone(stats),
+            stop: stop.clone(),
+        };
         let thread = |index| {
             let worker = worker.clone();
             thread::Builder::new().name(format!("clipgauge-compute-{index}")).spawn(move || worker.work())
         };
-        let threads = (0..count).map(thread).collect::<Result<_, _>>().map_err(ScoreTableError::Threads)?;
-        Ok(Self { threads })
+        let threads = (0..count.get()).map(thread).collect::<Result<_, _>>().map_err(ScoreTableError::Threads)?;
+        Ok(Self { threads, started: Instant::now(), stats: Arc::clone(stats) })
     }
 
     /// How many threads there are.
@@ -52,17 +62,22 @@ impl Computing {
 
     /// Waits for the threads, which end when nothing more can come or the run is to end.
     pub(super) fn end(self) {
+        let count = self.count();
         for thread in self.threads {
             thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         }
+        self.stats.encoders(count, self.started.elapsed());
     }
 }
 
 #[derive(Clone)]
 struct Worker {
     compute: Arc<dyn Compute>,
-    images: Arc<Mutex<Receiver<Fetched>>>,
+    /// How many workers there are.
+    count: NonZeroUsize,
+    images: Queue<Fetched>,
     outcomes: Sender<Message>,
+    cache: Arc<VectorCache>,
     stats: Arc<Stats>,
     stop: Stop,
 }
@@ -71,43 +86,50 @@ impl Worker {
     fn work(self) {
         // However this thread ends, the joining one must not wait for it.
         let _leave = Leave(self.outcomes.clone());
-        while let Some(batch) = self.next_batch() {
-            let pairs: Vec<Pair<'_>> = batch.iter().map(pair).collect();
-            match self.compute.compute(&pairs, &self.stats) {
-                Ok(computed) => {
-                    for (fetched, computed) in batch.into_iter().zip(computed) {
-                        let Fetched { row, ticket, .. } = fetched;
-                        let Computed { values, is_truncated } = computed;
-                        let outcome = Outcome { row, ticket, values, is_truncated };
-                        // Nobody receives any more when the run is over.
-                        let _ = self.outcomes.send(Message::Outcome(Box::new(outcome)));
-                    }
-                }
-                Err(error) => {
-                    let _ = self.outcomes.send(Message::Broken(error));
-                    return;
-                }
+        loop {
+            let waiting = Instant::now();
+            let batch = self.next_batch();
+            self.stats.encoder_waited(waiting.elapsed());
+            let Some(batch) = batch else { return };
+            let working = Instant::now();
+            let goes_on = self.compute(batch);
+            self.stats.encoder_worked(working.elapsed());
+            if !goes_on {
+                return;
             }
         }
     }
 
-    /// The rows that are here, at least one and at most a batch; `None` when no more will come or the run is to end.
-    fn next_batch(&self) -> Option<Vec<Fetched>> {
-        // Poisoned means that another thread panicked while it waited; what it guards is whole all the same.
-        let images = self.images.lock().unwrap_or_else(PoisonError::into_inner);
-        let first = loop {
-            if self.stop.is_requested() {
-                return None;
-            }
-            match images.recv_timeout(PATIENCE) {
-                Ok(fetched) => break fetched,
-                Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => return None,
+    /// Computes what the rows of a batch are to get, and passes it on; whether anything more can be computed.
+    fn compute(&self, batch: Vec<Fetched>) -> bool {
+        let pairs: Vec<Pair<'_>> = batch.iter().map(pair).collect();
+        let computed = match self.compute.compute(&pairs, &self.cache, &self.stats) {
+            Ok(computed) => computed,
+            Err(error) => {
+                let _ = self.outcomes.send(Message::Broken(error));
+                return false;
             }
         };
-        let mut batch = vec![first];
-        batch.extend(images.try_iter().take(self.compute.batch_size().get() - 1));
-        Some(batch)
+        for (fetched, computed) in batch.into_iter().zip(computed) {
+            let Fetched { row, ticket, .. } = fetched;
+            let Computed { values, is_truncated } = computed;
+            let outcome = Outcome { row, ticket, values, is_truncated };
+            // Nobody receives any more when the run is over.
+            let _ = self.outcomes.send(Message::Outcome(Box::new(outcome)));
+        }
+        true
+    }
+
+    /// Rows that are here, at least one and at most a batch; `None` when no more will come or the run is to end.
+    fn next_batch(&self) -> Option<Vec<Fetched>> {
+        while !self.stop.is_requested() {
+            match self.images.take(self.compute.batch_size(), self.count, PATIENCE) {
+                Taken::Some(batch) => return Some(batch),
+                Taken::NoneYet => {}
+                Taken::NoMore => return None,
+            }
+        }
+        None
     }
 }
 

@@ -1,14 +1,14 @@
 //! Why a table cannot be scored.
 
-use clipgauge_core::error::LoadError;
 use clipgauge_core::metric::MetricError;
 
 use crate::atomic::AtomicError;
-use crate::hub::HubError;
+use crate::loading::LoadingError;
 use crate::options::OptionsError;
 use crate::scorer::ScoreError;
 use crate::source::SourceError;
 use crate::table::TableError;
+use crate::waiting::Unfinished;
 
 /// Why a run over a table could not begin, or could not go on.
 #[derive(Debug, thiserror::Error)]
@@ -26,18 +26,9 @@ pub enum ScoreTableError {
     /// Images cannot be fetched with these options.
     #[error(transparent)]
     Source(#[from] SourceError),
-    /// The model cannot be found or fetched.
+    /// The model cannot be had or used.
     #[error(transparent)]
-    Hub(#[from] HubError),
-    /// The model was found but cannot be used.
-    #[error("the model `{model}` cannot be used")]
-    Load {
-        /// The model's name.
-        model: String,
-        /// What is wrong with it.
-        #[source]
-        source: LoadError,
-    },
+    Model(#[from] LoadingError),
     /// The model has no parameters for the metric.
     #[error(transparent)]
     Metric(#[from] MetricError),
@@ -66,11 +57,20 @@ impl ScoreTableError {
 
     /// Whether the run ended because it was asked to, before its first row.
     pub fn is_interrupted(&self) -> bool {
-        matches!(self, Self::Interrupted | Self::Hub(HubError::Interrupted))
+        matches!(self, Self::Interrupted) || matches!(self, Self::Model(error) if error.is_interrupted())
     }
 
     /// Whether the reader of the output has gone away, which is no failure of anybody's.
     pub fn is_closed_pipe(&self) -> bool {
         matches!(self, Self::Table(error) if error.is_closed_pipe())
+    }
+}
+
+impl From<Unfinished> for ScoreTableError {
+    fn from(unfinished: Unfinished) -> Self {
+        match unfinished {
+            Unfinished::Cancelled => Self::Interrupted,
+            Unfinished::NoThread(error) => Self::Threads(error),
+        }
     }
 }

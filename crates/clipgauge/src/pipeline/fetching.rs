@@ -7,7 +7,7 @@
 use std::panic::{self, AssertUnwindSafe};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::mpsc::Sender;
 use std::task::Poll;
 use std::thread::{self, JoinHandle};
 use std::time::Instant;
@@ -17,6 +17,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::ScoreTableError;
 use super::join::{Message, Outcome, Ticket};
+use super::queue::{Feed, Queue, queue};
 use super::stop::Stop;
 use crate::address::Address;
 use crate::row::{Row, RowError, RowErrorKind, RowImage};
@@ -48,7 +49,7 @@ pub(super) struct Fetched {
 /// Reading and fetching under way.
 pub(super) struct Fetching {
     reader: JoinHandle<Result<(), TableError>>,
-    images: Option<Receiver<Fetched>>,
+    images: Queue<Fetched>,
     rows_budget: Arc<Semaphore>,
     runtime: Runtime,
     stop: Stop,
@@ -70,7 +71,7 @@ impl Fetching {
             .enable_all()
             .build()
             .map_err(ScoreTableError::Threads)?;
-        let (images, received) = mpsc::channel();
+        let (images, received) = queue();
         let rows_budget = Arc::new(Semaphore::new(ROWS_BUDGET));
         let fetcher = Fetcher {
             sources: Arc::new(sources),
@@ -85,12 +86,12 @@ impl Fetching {
             .name("clipgauge-read".to_owned())
             .spawn(move || fetcher.read_all(table, &base, &handle, &until))
             .map_err(ScoreTableError::Threads)?;
-        Ok(Self { reader, images: Some(received), rows_budget, runtime, stop: stop.clone() })
+        Ok(Self { reader, images: received, rows_budget, runtime, stop: stop.clone() })
     }
 
     /// The rows whose images are here, in the order in which they arrived.
-    pub(super) fn images(&mut self) -> Receiver<Fetched> {
-        self.images.take().expect("asked for once")
+    pub(super) fn images(&self) -> Queue<Fetched> {
+        self.images.clone()
     }
 
     /// Ends what is still under way, and says how reading went.
@@ -112,7 +113,7 @@ struct Fetcher {
     sources: Arc<Sources>,
     rows_budget: Arc<Semaphore>,
     images_budget: Arc<Semaphore>,
-    images: Sender<Fetched>,
+    images: Feed<Fetched>,
     outcomes: Sender<Message>,
     stats: Arc<Stats>,
 }
@@ -127,7 +128,9 @@ impl Fetcher {
     ) -> Result<(), TableError> {
         let mut index = 0;
         while !stop.is_requested() {
-            let Some(mut row) = self.stats.time(Stage::Read, || table.read())? else { break };
+            let start = Instant::now();
+            let Some(mut row) = table.read()? else { break };
+            self.stats.stage(Stage::Read, 1, start.elapsed());
             let cost = kib(row.size()).clamp(ROW_COST, ROWS_BUDGET);
             let Ok(admitted) = runtime.block_on(acquire(&self.rows_budget, cost)) else { break };
             let ticket = Ticket::new(index, table.position(), admitted);
@@ -144,15 +147,14 @@ impl Fetcher {
     async fn fetch(self, row: Row, address: Address, ticket: Ticket) {
         let start = Instant::now();
         let fetched = or_panic(self.sources.fetch(&address)).await;
-        self.stats.stage(Stage::Fetch, start.elapsed());
+        self.stats.stage(Stage::Fetch, 1, start.elapsed());
         match fetched {
             Ok(fetched) => {
                 let cost = kib(fetched.len()).min(IMAGES_BUDGET);
                 // Closed only when the run is over.
                 let Ok(room) = acquire(&self.images_budget, cost).await else { return };
                 let image = fetched.release();
-                // Nobody receives any more when the run is over.
-                let _ = self.images.send(Fetched { row, ticket, image, _room: room });
+                self.images.put(Fetched { row, ticket, image, _room: room });
             }
             Err(error) => self.report(Outcome::failed(row, ticket, error)),
         }
@@ -165,8 +167,7 @@ impl Fetcher {
         }
         // Closed only when the run is over.
         let Ok(room) = acquire(&self.images_budget, kib(image.len()).min(IMAGES_BUDGET)).await else { return };
-        // Nobody receives any more when the run is over.
-        let _ = self.images.send(Fetched { row, ticket, image, _room: room });
+        self.images.put(Fetched { row, ticket, image, _room: room });
     }
 
     fn report(&self, outcome: Outcome) {

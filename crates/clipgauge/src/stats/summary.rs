@@ -10,6 +10,7 @@ use std::sync::{Mutex, PoisonError};
 use serde::Serialize;
 
 use super::distribution::Distribution;
+use super::timings::Timings;
 use super::{Stage, Stats};
 use crate::atomic::{AtomicError, AtomicFile};
 use crate::options::{Output, ScoreColumn, ScoreOptions};
@@ -56,6 +57,8 @@ pub struct Summary {
     pub versions: Versions,
     /// How long it took.
     pub seconds: Seconds,
+    /// Where the time went.
+    pub timings: Timings,
     /// Whether the run was ended before its last row.
     pub interrupted: bool,
     /// Where the finished rows of an interrupted run are.
@@ -197,6 +200,7 @@ impl Stats {
                 target: format!("{}-{}", std::env::consts::ARCH, std::env::consts::OS),
             },
             seconds: Seconds { total: self.started.elapsed().as_secs_f64(), stages },
+            timings: self.timings(),
             interrupted: outcome.interrupted,
             partial: outcome.partial,
             errors: outcome.errors,
@@ -349,8 +353,8 @@ mod tests {
         }
         stats.truncated_caption();
         stats.ragged_row();
-        stats.stage(Stage::Fetch, Duration::from_millis(1500));
-        stats.stage(Stage::Fetch, Duration::from_millis(500));
+        stats.stage(Stage::Fetch, 1, Duration::from_millis(1500));
+        stats.stage(Stage::Fetch, 1, Duration::from_millis(500));
         stats
     }
 

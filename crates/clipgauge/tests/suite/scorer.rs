@@ -4,10 +4,11 @@
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use clipgauge::core::encoder::Encoder;
 use clipgauge::core::family;
-use clipgauge::core::metric::Metric;
+use clipgauge::core::metric::{Compare, Metric};
 use clipgauge::core::model_files::ModelFiles;
 use clipgauge::row::RowErrorKind;
 use clipgauge::scorer::{Image, Pair, Scored, Scorer};
@@ -188,8 +189,75 @@ mod own_encoder {
         let spec = ModelSpec { family: None, embedding_width: 2, ..pictoclip().spec().clone() };
         let encoder: Arc<dyn Encoder> = Arc::new(Forgetful(Brightness(spec)));
         let metric = Metric::Cosine.comparer(encoder.spec()).unwrap();
-        let error = Scorer::new(encoder, metric).score(&pairs(&examples()[..3])).unwrap_err();
-        assert!(error.to_string().contains("for 3 pairs") && error.to_string().contains("2 of 2"), "{error}");
+        let error =
+            Scorer::new(encoder, metric).with_threads(NonZeroUsize::MIN).score(&pairs(&examples()[..3])).unwrap_err();
+        assert!(
+            error.to_string().contains("for 3 images") && error.to_string().contains("for 3 texts 2 of 2"),
+            "{error}"
+        );
+    }
+
+    /// An encoder that counts what it is given.
+    struct Counting {
+        encoder: Arc<dyn Encoder>,
+        images: AtomicUsize,
+        texts: AtomicUsize,
+    }
+
+    impl Encoder for Counting {
+        fn spec(&self) -> &ModelSpec {
+            self.encoder.spec()
+        }
+
+        fn encode_images(&self, batch: &PixelBatch) -> Result<Embeddings, EncodeError> {
+            self.images.fetch_add(batch.len(), Ordering::Relaxed);
+            self.encoder.encode_images(batch)
+        }
+
+        fn encode_texts(&self, batch: &TokenBatch) -> Result<Embeddings, EncodeError> {
+            self.texts.fetch_add(batch.len(), Ordering::Relaxed);
+            self.encoder.encode_texts(batch)
+        }
+    }
+
+    /// Equal images and captions are encoded once, and each pair gets what it gets alone: scores, errors and notes.
+    #[test]
+    fn is_given_equal_images_and_captions_once() {
+        let rows = examples();
+        let long = "a red apple, flat icon ".repeat(40);
+        let decoded = clipgauge::core::decode::decode(&rows[3].0, &Default::default()).unwrap();
+        let images = [Image::File(&rows[0].0), Image::File(&rows[1].0), Image::File(&rows[2].0[..60])];
+        let captions = [rows[0].1.as_str(), "", &long, "RED APPLE"];
+        let mut pairs: Vec<_> =
+            (0..48).map(|row| Pair { image: images[row % 3], caption: captions[row / 3 % 4] }).collect();
+        pairs.insert(20, Pair { image: Image::Pixels(&decoded), caption: &long });
+
+        let mut spec = ModelSpec { family: None, embedding_width: 2, ..pictoclip().spec().clone() };
+        spec.image.mean = [0.5; 3];
+        let brightness: Arc<dyn Encoder> = Arc::new(Brightness(spec));
+        let metric: Arc<dyn Compare> = Metric::Cosine.comparer(pictoclip().spec()).unwrap().into();
+        let scorer = |first: Arc<dyn Encoder>| {
+            Scorer::new(first, Arc::clone(&metric)).with_model(Arc::clone(&brightness), Arc::clone(&metric))
+        };
+        let single = scorer(pictoclip());
+        let alone: Vec<_> = pairs.iter().map(|pair| single.score(&[*pair]).unwrap().swap_remove(0)).collect();
+        assert_eq!(alone.iter().filter(|scored| scored.scores.is_err()).count(), 16);
+        assert_eq!(alone.iter().filter(|scored| scored.is_truncated).count(), 13);
+        for (batch_size, threads) in [(1, 1), (7, 1), (64, 1), (4, 3)] {
+            let zero = || AtomicUsize::new(0);
+            let counting = Arc::new(Counting { encoder: pictoclip(), images: zero(), texts: zero() });
+            let [batch_size, threads] = [batch_size, threads].map(|count| NonZeroUsize::new(count).unwrap());
+            let scorer = scorer(Arc::clone(&counting) as Arc<dyn Encoder>);
+            let scored = scorer.with_batch_size(batch_size).with_threads(threads).score(&pairs).unwrap();
+            assert_eq!(scored, alone, "{batch_size}, {threads}");
+            let given = [&counting.images, &counting.texts].map(|count| count.load(Ordering::Relaxed));
+            if threads == NonZeroUsize::MIN {
+                assert_eq!(given, [2 + 1, 4], "{batch_size}");
+            } else {
+                // Two may meet the same for the first time at once.
+                assert!(given[0] <= 3 * 2 + 1 && given[1] <= 3 * 4, "{given:?}");
+            }
+        }
     }
 
     /// Each column is what its model and metric give alone, whether the models want their pictures alike or not.

@@ -5,6 +5,7 @@ use crate::backend::{Attention, Backend, Columns, LayerNorm, Rows, spans};
 use crate::encoder::EncodeError;
 use crate::error::LoadError;
 use crate::family::description::{Blocks, TextTower, flops};
+use crate::family::loading::each;
 use crate::family::parameters::Parameters;
 use crate::family::towers::transformer::{InputNames, TransformerShape, input};
 use crate::family::towers::{add, checked};
@@ -94,7 +95,7 @@ impl<B: Backend> Bert<B> {
             token_embedding: parameters.table(&embedding("word_embeddings.weight"), shape.vocabulary, width)?,
             position_embedding: positions,
             embedding_norm: parameters.norm(&embedding("LayerNorm"), width, epsilon)?,
-            blocks: (0..layers).map(block).collect::<Result<_, LoadError>>()?,
+            blocks: each(layers, block)?,
         })
     }
 

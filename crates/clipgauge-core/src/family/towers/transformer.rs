@@ -4,6 +4,7 @@
 
 use crate::backend::{Activation, Attention, Backend, Columns, LayerNorm, Rows};
 use crate::error::LoadError;
+use crate::family::loading::each;
 use crate::family::parameters::Parameters;
 
 /// The shape of a transformer.
@@ -89,7 +90,7 @@ impl<B: Backend> Transformer<B> {
                 contract: parameters.linear(&named(names.contract), width, inner_width)?,
             })
         };
-        Ok(Self { blocks: (0..shape.layers).map(block).collect::<Result<_, LoadError>>()?, shape })
+        Ok(Self { blocks: each(shape.layers, block)?, shape })
     }
 
     /// Runs all blocks over `hidden` (`[tokens, width]`), in which the items end at `ends`.

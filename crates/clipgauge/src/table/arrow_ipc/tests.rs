@@ -48,7 +48,7 @@ fn scored(bytes: &[u8], options: &ScoreOptions, first: Option<u64>) -> Result<Ve
     let mut writer = Layout::Arrow(layout).writer(Box::new(out.clone()))?;
     while first.is_none_or(|first| reader.rows < first) {
         let Some(row) = reader.read()? else { break };
-        let fails = row.number % 3 == 0;
+        let fails = row.number.is_multiple_of(3);
         assert_eq!(row.image_name(), Some(format!("{}.png", row.number).as_str()));
         let score = Cell::Score((!fails).then_some(row.number as f32 / 2.0));
         writer.write(row.record, &[score, Cell::ErrorKind(fails.then_some(RowErrorKind::NotFound))])?;
@@ -67,7 +67,7 @@ fn batches(count: usize, rows: usize) -> Vec<RecordBatch> {
     let batch = |index: usize| {
         let numbers = (index * rows + 1..=(index + 1) * rows).collect::<Vec<_>>();
         let urls: StringArray = numbers.iter().map(|number| Some(format!("{number}.png"))).collect();
-        let key = |number: &usize| (number % 4 > 0).then_some((number % 3) as i8);
+        let key = |number: &usize| (!number.is_multiple_of(4)).then_some((number % 3) as i8);
         let keys = numbers.iter().map(key).collect::<Int8Array>();
         let captions = DictionaryArray::new(keys, Arc::clone(&values));
         let mut lists = ListBuilder::new(UInt8Builder::new());

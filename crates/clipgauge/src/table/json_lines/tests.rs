@@ -19,7 +19,7 @@ fn scored(text: &[u8], options: &ScoreOptions) -> Result<(Vec<u8>, Vec<Row>), Ta
     let mut writer = layout.writer(Box::new(&mut out))?;
     while let Some(mut row) = reader.read()? {
         assert_eq!(reader.position().rows, row.number);
-        let fails = row.number % 3 == 0;
+        let fails = row.number.is_multiple_of(3);
         let mut cells = vec![Cell::Score((!fails).then_some(row.number as f32 / 2.0))];
         if options.error_column.is_some() {
             cells.push(Cell::ErrorKind(fails.then_some(RowErrorKind::NotFound)));
@@ -111,7 +111,8 @@ fn a_line_that_is_no_object_passes_through_and_its_row_fails() {
 #[test]
 fn cells_are_what_they_say_or_an_error() {
     let first = "{\"url\":\"a\",\"caption\":\"b\"}\n";
-    let cases: [(&str, Option<&str>, Option<&str>, Option<RowErrorKind>); 9] = [
+    type Case = (&'static str, Option<&'static str>, Option<&'static str>, Option<RowErrorKind>);
+    let cases: [Case; 9] = [
         (r#"{"caption":"b"}"#, None, Some("b"), None),
         (r#"{"url":null,"caption":null}"#, None, None, None),
         (r#"{"url":"a\u00e9\n","caption":""}"#, Some("aé\n"), Some(""), None),

@@ -40,7 +40,7 @@ fn file_of(bytes: &[u8]) -> File {
 
 /// The cells that the row with this number gets: half its number, and every third row fails.
 fn cells_of(number: u64, has_error: bool) -> Vec<Cell> {
-    let fails = number % 3 == 0;
+    let fails = number.is_multiple_of(3);
     let mut cells = vec![Cell::Score((!fails).then_some(number as f32 / 2.0))];
     if has_error {
         cells.push(Cell::ErrorKind(fails.then_some(RowErrorKind::NotFound)));
@@ -166,7 +166,7 @@ fn batch(rows: &[Values]) -> RecordBatch {
 
 fn plain_batch(rows: usize) -> RecordBatch {
     let row = |row: usize| {
-        (row % 5 > 0).then(|| {
+        (!row.is_multiple_of(5)).then(|| {
             let text = format!("caption {}", row % 7);
             (text, vec![Some(row as i32), None], row as i128, true, 0.5, row as i64, vec![1; row % 4])
         })
@@ -187,11 +187,12 @@ fn assert_scored(out: &[u8], table: &RecordBatch, has_error: bool) {
     assert_eq!(kept.schema().fields(), table.schema().fields());
     assert_eq!(found.num_columns(), table.num_columns() + 1 + usize::from(has_error));
     let scores = found.column(table.num_columns()).as_primitive::<Float32Type>();
-    let expected = (1..=table.num_rows() as u64).map(|number| (number % 3 != 0).then_some(number as f32 / 2.0));
+    let expected =
+        (1..=table.num_rows() as u64).map(|number| (!number.is_multiple_of(3)).then_some(number as f32 / 2.0));
     assert_eq!(scores.iter().collect::<Vec<_>>(), expected.collect::<Vec<_>>());
     if has_error {
         let kinds = found.column(table.num_columns() + 1).as_string::<i32>().iter().collect::<Vec<_>>();
-        let expected = (1..=table.num_rows()).map(|number| (number % 3 == 0).then_some("not_found"));
+        let expected = (1..=table.num_rows()).map(|number| number.is_multiple_of(3).then_some("not_found"));
         assert_eq!(kinds, expected.collect::<Vec<_>>());
     }
 }

@@ -1,0 +1,57 @@
+//! What is loaded side by side: the parts of a model, and the blocks of a tower. Packing a weight is the processor's
+//! work, and reading it the disk's; with several threads neither waits for the other.
+//!
+//! Threads are those of rayon's current pool, which [`load_with`](super::load_with) makes.
+
+use std::num::NonZeroUsize;
+use std::thread;
+
+use rayon::iter::{IntoParallelIterator, ParallelIterator};
+
+use crate::error::LoadError;
+
+/// The most threads that load a model. Each holds a matrix as it is read beside the same one packed; more threads than
+/// these would wait for the memory and take more of it.
+const MAX_THREADS: usize = 4;
+
+/// How a model is made ready.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LoadOptions {
+    /// How many threads load at once; beyond a few, more make no difference.
+    pub threads: NonZeroUsize,
+}
+
+impl Default for LoadOptions {
+    /// A thread for each core.
+    fn default() -> Self {
+        Self { threads: thread::available_parallelism().unwrap_or(NonZeroUsize::MIN) }
+    }
+}
+
+/// Does the work with so many threads for [`together`] and [`each`].
+pub(super) fn with_threads<R: Send>(threads: NonZeroUsize, work: impl FnOnce() -> R + Send) -> R {
+    match rayon::ThreadPoolBuilder::new().num_threads(threads.get().min(MAX_THREADS)).build() {
+        Ok(pool) => pool.install(work),
+        // No thread can be had: the model is the same without them.
+        Err(_) => work(),
+    }
+}
+
+/// The parts of a model: its image tower, its text tower, its spec.
+pub(super) fn together<I: Send, T: Send, S: Send>(
+    image: impl FnOnce() -> Result<I, LoadError> + Send,
+    text: impl FnOnce() -> Result<T, LoadError> + Send,
+    spec: impl FnOnce() -> Result<S, LoadError> + Send,
+) -> Result<(I, T, S), LoadError> {
+    let (image, (text, spec)) = rayon::join(image, || rayon::join(text, spec));
+    Ok((image?, text?, spec?))
+}
+
+/// All `count` of what a tower has several of. Of several that fail, it is the first whose error is given.
+pub(super) fn each<T: Send>(
+    count: usize,
+    load: impl Fn(usize) -> Result<T, LoadError> + Send + Sync,
+) -> Result<Vec<T>, LoadError> {
+    let loaded: Vec<_> = (0..count).into_par_iter().map(load).collect();
+    loaded.into_iter().collect()
+}
