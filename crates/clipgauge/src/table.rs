@@ -13,6 +13,7 @@ mod arrow_rows;
 #[cfg(feature = "parquet")]
 mod arrow_schema;
 mod columns;
+mod converted;
 mod delimited;
 mod error;
 mod format;
@@ -72,6 +73,15 @@ impl Record {
             #[cfg(feature = "parquet")]
             Self::Arrow(record) => record.texts(),
             Self::InFile => Vec::new(),
+        }
+    }
+
+    /// Its cells as JSON, a value for each column of the header.
+    fn json(&self) -> Vec<String> {
+        match self {
+            #[cfg(feature = "parquet")]
+            Self::Arrow(record) => record.json(),
+            _ => self.texts().into_iter().map(|text| serde_json::Value::from(text).to_string()).collect(),
         }
     }
 
@@ -168,6 +178,8 @@ pub enum Layout {
     Delimited(delimited::DelimitedLayout),
     /// JSON Lines.
     Json(json_lines::JsonLayout),
+    /// Another format than the table came in.
+    Converted(converted::ConvertedLayout),
     /// Parquet.
     #[cfg(feature = "parquet")]
     Parquet(Box<parquet::ParquetLayout>),
@@ -183,6 +195,7 @@ impl Layout {
         match self {
             Self::Delimited(layout) => layout.added().collect(),
             Self::Json(layout) => layout.added().collect(),
+            Self::Converted(layout) => layout.added.iter().map(|column| column.name.as_str()).collect(),
             #[cfg(feature = "parquet")]
             Self::Parquet(layout) => layout.added().collect(),
             #[cfg(feature = "parquet")]
@@ -190,11 +203,28 @@ impl Layout {
         }
     }
 
+    /// The same columns in another format.
+    fn converted(self, format: TableFormat, scores: usize) -> Self {
+        let names = self.names();
+        let added = match self {
+            Self::Delimited(layout) => layout.into_added(),
+            // A format without a header is not converted.
+            Self::Json(_) => Vec::new(),
+            Self::Converted(layout) => layout.added,
+            #[cfg(feature = "parquet")]
+            Self::Parquet(layout) => layout.into_added(),
+            #[cfg(feature = "parquet")]
+            Self::Arrow(layout) => layout.into_added(),
+        };
+        Self::Converted(converted::ConvertedLayout { names, added, scores, format })
+    }
+
     /// The names of the columns of the table that was read.
     pub fn names(&self) -> Vec<String> {
         match self {
             Self::Delimited(layout) => layout.names(),
             Self::Json(layout) => layout.names(),
+            Self::Converted(layout) => layout.names.clone(),
             #[cfg(feature = "parquet")]
             Self::Parquet(layout) => layout.names(),
             #[cfg(feature = "parquet")]
@@ -211,6 +241,7 @@ impl Layout {
         match self {
             Self::Delimited(layout) => Ok(Box::new(layout.writer(out)?)),
             Self::Json(layout) => Ok(Box::new(layout.writer(out)?)),
+            Self::Converted(layout) => layout.writer(out),
             #[cfg(feature = "parquet")]
             Self::Parquet(layout) => layout.writer(out),
             #[cfg(feature = "parquet")]
@@ -226,7 +257,13 @@ impl Layout {
 /// The input cannot be read, is no table that can be read, lacks a column that is needed or has one that would be added.
 /// [`TableError::is_usage`] tells whether another command line mends it.
 pub fn open(options: &ScoreOptions) -> Result<OpenTable, TableError> {
-    open_keeping(options, false)
+    let (format, target) = formats_of(options)?;
+    let OpenTable { reader, layout } = open_keeping(options, format, target != format)?;
+    let layout = match target {
+        _ if target == format => layout,
+        target => layout.converted(target, options.score_columns().len()),
+    };
+    Ok(OpenTable { reader, layout })
 }
 
 /// The same for a table that is only read: its records have their [`texts`](Record::texts) with them, whatever the
@@ -236,12 +273,12 @@ pub fn open(options: &ScoreOptions) -> Result<OpenTable, TableError> {
 ///
 /// As [`open`].
 pub fn open_with_texts(options: &ScoreOptions) -> Result<OpenTable, TableError> {
-    open_keeping(options, true)
+    let (format, _) = formats_of(options)?;
+    open_keeping(options, format, true)
 }
 
-fn open_keeping(options: &ScoreOptions, keeps_rows: bool) -> Result<OpenTable, TableError> {
+fn open_keeping(options: &ScoreOptions, format: TableFormat, keeps_rows: bool) -> Result<OpenTable, TableError> {
     let name = options.input.to_string();
-    let format = format_of(options)?;
     let fails = |source| TableError::Read { name: name.clone(), source };
     let (file, total_bytes) = match &options.input {
         Input::Stdin => (None, None),
@@ -308,8 +345,9 @@ fn open_typed(
     Err(TableError::NotBuilt { name: options.input.to_string(), format })
 }
 
-/// The format that the options or the input's name tell; CSV where neither does. The output has to agree.
-fn format_of(options: &ScoreOptions) -> Result<TableFormat, TableError> {
+/// The format that the options or the input's name tell, CSV where neither does; and the one that the output's name
+/// tells, the same where it tells none.
+fn formats_of(options: &ScoreOptions) -> Result<(TableFormat, TableFormat), TableError> {
     let format = match (options.format, &options.input) {
         (Some(format), _) => format,
         (None, Input::Stdin) => TableFormat::Csv,
@@ -325,8 +363,13 @@ fn format_of(options: &ScoreOptions) -> Result<TableFormat, TableError> {
     // A name that says nothing or nothing known is the user's business; one that would lie about the content is not.
     if let Output::File(path) = &options.output {
         match TableFormat::of_path(path) {
-            Ok(Some(named)) if named != format && options.delimiter.is_none() => {
-                return Err(TableError::OutputFormat { output: path.display().to_string(), named, format });
+            // A delimiter of one's own may be in a file of any such name.
+            Ok(Some(named)) if options.delimiter.is_some() && named.delimiter().is_some() => {}
+            Ok(Some(named)) if named != format => {
+                if !format.becomes(named) {
+                    return Err(TableError::OutputFormat { output: path.display().to_string(), named, format });
+                }
+                return Ok((format, named));
             }
             Err(TableError::FormatNotYet { .. } | TableError::Compressed { .. }) => {
                 return Err(TableError::OutputNotYet { output: path.display().to_string(), format });
@@ -334,7 +377,7 @@ fn format_of(options: &ScoreOptions) -> Result<TableFormat, TableError> {
             _ => {}
         }
     }
-    Ok(format)
+    Ok((format, format))
 }
 
 /// A writer was given a record of another format's reader.

@@ -11,6 +11,20 @@ pub use npy::{NpyFile, NpyType};
 pub use parquet::{Column, ParquetFile, Value};
 pub(crate) use parquet::{of_arrow, of_parquet};
 
+/// The names, where each later one of the same name has a number behind it, as pandas reads such tables.
+pub(crate) fn distinct(names: Vec<String>) -> Vec<String> {
+    let mut taken: Vec<String> = Vec::with_capacity(names.len());
+    for name in names {
+        let mut numbered = (1..).map(|number: u32| format!("{name}.{number}"));
+        let free = match taken.contains(&name) {
+            false => name.clone(),
+            true => numbered.find(|name| !taken.contains(name)).unwrap_or(name.clone()),
+        };
+        taken.push(free);
+    }
+    taken
+}
+
 /// The vectors of one row.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PairVectors {
@@ -39,6 +53,12 @@ pub fn normalized(vector: &[f32]) -> Vec<f32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn columns_of_one_name_are_numbered() {
+        let names = ["a", "b", "a", "a.1", "a"].map(str::to_owned).to_vec();
+        assert_eq!(distinct(names), ["a", "b", "a.1", "a.1.1", "a.2"]);
+    }
 
     #[test]
     fn normalized_vectors_have_length_one() {

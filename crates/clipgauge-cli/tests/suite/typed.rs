@@ -154,3 +154,41 @@ fn vectors_keep_the_texts_of_the_table() {
     let failed = examples.scores.iter().filter(|score| score.is_none()).count();
     assert_eq!(out.column_by_name("image_embedding").expect("vectors").null_count(), failed);
 }
+
+#[test]
+fn the_output_s_name_says_what_it_becomes() {
+    let examples = Examples::new();
+    let bench = &examples.bench;
+    let flags = format!("{FLAGS} --allow-failures");
+    // Text becomes columns of texts beside the score.
+    bench.run(&format!("score pairs.csv -o out.parquet {flags}")).expect_code(0);
+    let out = read(bench.path("out.parquet"));
+    let captions: Vec<_> = out.column_by_name("caption").expect("captions").as_string::<i32>().iter().flatten().collect();
+    assert_eq!(captions, examples.captions);
+    let scores = out.column_by_name("similarity").expect("scores").as_primitive::<Float32Type>();
+    assert_eq!(scores.iter().collect::<Vec<_>>(), examples.scores);
+    // And columns become text: the same CSV as without the way round.
+    bench.run(&format!("score out.parquet -o again.csv --overwrite {flags}")).expect_code(0);
+    bench.run(&format!("score pairs.csv -o straight.csv {flags}")).expect_code(0);
+    assert_eq!(bench.text("again.csv"), bench.text("straight.csv"));
+    bench.run(&format!("score pairs.csv -o out.tsv {flags}")).expect_code(0);
+    assert!(bench.text("out.tsv").lines().next().is_some_and(|header| header.ends_with("\tsimilarity")));
+
+    // What has a type in JSON keeps it.
+    write(bench.path("in.parquet"), &examples.table(Arc::new(examples.pictures())));
+    bench.run(&format!("score in.parquet -o out.jsonl --error-column why {flags}")).expect_code(0);
+    for (row, line) in bench.text("out.jsonl").lines().enumerate() {
+        let object: serde_json::Value = serde_json::from_str(line).expect("JSON");
+        let id = (row % 3 > 0).then_some(row);
+        assert_eq!(object["id"], serde_json::json!(id));
+        assert_eq!(object["url"], serde_json::json!({"bytes": null, "path": examples.urls[row]}));
+        let score = object["similarity"].as_f64().map(|score| score as f32);
+        assert_eq!(score, examples.scores[row]);
+        assert_eq!(object["why"].is_null(), score.is_some());
+    }
+    // JSON Lines have no columns that are known before the last row.
+    for args in ["score out.jsonl -o out.csv", "score pairs.csv -o out.arrow", "score in.parquet -o out.arrow"] {
+        let ran = bench.run(&format!("{args} {FLAGS}")).expect_code(2);
+        assert!(ran.stderr.contains("and cannot become"), "{}", ran.stderr);
+    }
+}

@@ -9,7 +9,7 @@ use crate::atomic::{AtomicError, AtomicFile};
 use crate::embed::{EmbedOptions, IMAGE_COLUMN, TEXT_COLUMN, VectorLayout};
 use crate::row::RowErrorKind;
 use crate::table::{Layout, Record, TableError};
-use crate::vectors::{Column, FolderOptions, ParquetFile, Value, VectorFolder};
+use crate::vectors::{Column, FolderOptions, ParquetFile, Value, VectorFolder, distinct};
 
 /// Where vectors will be, before their width is known.
 pub(super) enum Place {
@@ -52,20 +52,6 @@ impl KeptColumns {
         }
         Ok(Self { names: distinct(names), kept, image, caption })
     }
-}
-
-/// The names, where each later one of the same name has a number behind it, as pandas reads such tables.
-fn distinct(names: Vec<String>) -> Vec<String> {
-    let mut taken: Vec<String> = Vec::with_capacity(names.len());
-    for name in names {
-        let mut numbered = (1..).map(|number: u32| format!("{name}.{number}"));
-        let free = match taken.contains(&name) {
-            false => name.clone(),
-            true => numbered.find(|name| !taken.contains(name)).unwrap_or(name.clone()),
-        };
-        taken.push(free);
-    }
-    taken
 }
 
 /// Vectors under way.
@@ -169,16 +155,5 @@ impl WriteRows for VectorRows<'_> {
 
     fn finish_early(&mut self) -> Result<(), TableError> {
         Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn columns_of_one_name_are_numbered() {
-        let names = ["a", "b", "a", "a.1", "a"].map(str::to_owned).to_vec();
-        assert_eq!(distinct(names), ["a", "b", "a.1", "a.1.1", "a.2"]);
     }
 }

@@ -216,6 +216,10 @@ impl ArrowLayout {
         self.added.iter().map(|column| column.name.as_str())
     }
 
+    pub(super) fn into_added(self) -> Vec<Added> {
+        self.added
+    }
+
     pub(super) fn names(&self) -> Vec<String> {
         self.names.clone()
     }

@@ -39,6 +39,16 @@ impl ArrowRecord {
         self.rows.share
     }
 
+    /// Its cells as JSON.
+    pub(super) fn json(&self) -> Vec<String> {
+        let cell = |array: &Arc<dyn Array>| {
+            let mut json = String::new();
+            write_json(&mut json, array, self.row);
+            json
+        };
+        self.rows.batch.columns().iter().map(cell).collect()
+    }
+
     /// What its cells say: scalars as text, lists and structs as JSON. Binaries are no texts.
     pub(super) fn texts(&self) -> Vec<Option<String>> {
         let cell = |array: &Arc<dyn Array>| {

@@ -160,6 +160,10 @@ impl DelimitedLayout {
         self.added.iter().map(|added| added.name.as_str())
     }
 
+    pub(super) fn into_added(self) -> Vec<Added> {
+        self.added
+    }
+
     pub(super) fn names(&self) -> Vec<String> {
         names_of(&self.header)
     }

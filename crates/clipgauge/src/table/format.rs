@@ -59,6 +59,18 @@ const NOT_YET: &[(&str, &str)] = &[("json", "JSON"), ("tar", "WebDataset"), ("xl
 const COMPRESSED: &[(&str, &str)] = &[("gz", "gzip -dc"), ("zst", "zstd -dc"), ("bz2", "bzip2 -dc"), ("xz", "xz -dc")];
 
 impl TableFormat {
+    /// Whether a table of this format can be written as the other one.
+    pub fn becomes(self, other: Self) -> bool {
+        let is_built = cfg!(feature = "parquet");
+        match (self, other) {
+            _ if self == other => true,
+            (Self::Csv | Self::Tsv, Self::Csv | Self::Tsv | Self::Jsonl) => true,
+            (Self::Csv | Self::Tsv, Self::Parquet) => is_built,
+            (Self::Parquet | Self::Arrow, Self::Csv | Self::Tsv | Self::Jsonl) => is_built,
+            _ => false,
+        }
+    }
+
     /// The format that a file's name says it has; `None` for a name without an extension (a pipe's, say).
     ///
     /// # Errors

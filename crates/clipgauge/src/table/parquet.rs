@@ -242,6 +242,10 @@ impl ParquetLayout {
         self.plan.added.iter().map(|column| column.name.as_str())
     }
 
+    pub(super) fn into_added(self) -> Vec<Added> {
+        self.plan.added
+    }
+
     pub(super) fn names(&self) -> Vec<String> {
         self.names.clone()
     }

@@ -6,7 +6,7 @@
 use std::io::{self, Write};
 use std::sync::Arc;
 
-use arrow_array::builder::StringBuilder;
+use arrow_array::builder::{Float32Builder, StringBuilder};
 use arrow_array::{ArrayRef, FixedSizeListArray, Float32Array, RecordBatch};
 use arrow_buffer::NullBufferBuilder;
 use arrow_schema::{ArrowError, DataType, Field, FieldRef, Schema, SchemaRef};
@@ -40,6 +40,11 @@ pub enum Column {
         /// Its name.
         name: String,
     },
+    /// An f32, or null.
+    Number {
+        /// Its name.
+        name: String,
+    },
     /// A vector of f32, or null.
     Vector {
         /// Its name.
@@ -54,6 +59,8 @@ pub enum Column {
 pub enum Value<'a> {
     /// For a column of texts.
     Text(Option<&'a str>),
+    /// For a column of numbers.
+    Number(Option<f32>),
     /// For a column of vectors.
     Vector(Option<&'a [f32]>),
 }
@@ -166,6 +173,7 @@ impl<W: Write> Write for Lent<W> {
 fn field(column: &Column) -> io::Result<FieldRef> {
     Ok(Arc::new(match column {
         Column::Text { name } => Field::new(name, DataType::Utf8, true),
+        Column::Number { name } => Field::new(name, DataType::Float32, true),
         Column::Vector { name, width } => {
             let width = i32::try_from(*width).map_err(io::Error::other)?;
             let item = Arc::new(Field::new(ITEM, DataType::Float32, false));
@@ -177,6 +185,7 @@ fn field(column: &Column) -> io::Result<FieldRef> {
 /// The values of a column that wait for their batch.
 enum Gathered {
     Texts(StringBuilder),
+    Numbers(Float32Builder),
     Vectors { width: usize, numbers: Vec<f32>, nulls: NullBufferBuilder },
 }
 
@@ -184,6 +193,7 @@ impl Gathered {
     fn of(column: &Column) -> Self {
         match column {
             Column::Text { .. } => Self::Texts(StringBuilder::new()),
+            Column::Number { .. } => Self::Numbers(Float32Builder::new()),
             Column::Vector { width, .. } => {
                 Self::Vectors { width: *width, numbers: Vec::new(), nulls: NullBufferBuilder::new(BATCH_ROWS) }
             }
@@ -196,6 +206,10 @@ impl Gathered {
             (Self::Texts(texts), Value::Text(text)) => {
                 texts.append_option(text);
                 text.map_or(0, str::len)
+            }
+            (Self::Numbers(numbers), Value::Number(number)) => {
+                numbers.append_option(number);
+                size_of::<f32>()
             }
             (Self::Vectors { width, numbers, nulls }, Value::Vector(vector)) => {
                 match vector {
@@ -220,6 +234,7 @@ impl Gathered {
                 Ok(Arc::new(FixedSizeListArray::try_new(Arc::clone(item), *width, numbers, nulls.finish())?))
             }
             (Self::Texts(texts), _) => Ok(Arc::new(texts.finish())),
+            (Self::Numbers(numbers), _) => Ok(Arc::new(numbers.finish())),
             (Self::Vectors { .. }, other) => unreachable!("a column of vectors is not of {other}"),
         }
     }
