@@ -13,6 +13,7 @@ mod arrow_rows;
 #[cfg(feature = "parquet")]
 mod arrow_schema;
 mod columns;
+mod compression;
 mod converted;
 mod delimited;
 mod error;
@@ -32,6 +33,7 @@ use crate::row::{Row, RowErrorKind};
 
 #[cfg(feature = "parquet")]
 pub use arrow_record::ArrowRecord;
+pub use compression::Compression;
 pub use delimited::DelimitedRecord;
 pub use error::TableError;
 pub use format::{NoSuchFormat, TableFormat};
@@ -178,6 +180,8 @@ pub enum Layout {
     Delimited(delimited::DelimitedLayout),
     /// JSON Lines.
     Json(json_lines::JsonLayout),
+    /// A text table that is compressed.
+    Compressed(Box<Layout>, compression::Compression),
     /// Another format than the table came in.
     Converted(converted::ConvertedLayout),
     /// Parquet.
@@ -195,6 +199,7 @@ impl Layout {
         match self {
             Self::Delimited(layout) => layout.added().collect(),
             Self::Json(layout) => layout.added().collect(),
+            Self::Compressed(layout, _) => layout.added(),
             Self::Converted(layout) => layout.added.iter().map(|column| column.name.as_str()).collect(),
             #[cfg(feature = "parquet")]
             Self::Parquet(layout) => layout.added().collect(),
@@ -210,6 +215,7 @@ impl Layout {
             Self::Delimited(layout) => layout.into_added(),
             // A format without a header is not converted.
             Self::Json(_) => Vec::new(),
+            Self::Compressed(layout, _) => return layout.converted(format, scores),
             Self::Converted(layout) => layout.added,
             #[cfg(feature = "parquet")]
             Self::Parquet(layout) => layout.into_added(),
@@ -224,6 +230,7 @@ impl Layout {
         match self {
             Self::Delimited(layout) => layout.names(),
             Self::Json(layout) => layout.names(),
+            Self::Compressed(layout, _) => layout.names(),
             Self::Converted(layout) => layout.names.clone(),
             #[cfg(feature = "parquet")]
             Self::Parquet(layout) => layout.names(),
@@ -241,6 +248,7 @@ impl Layout {
         match self {
             Self::Delimited(layout) => Ok(Box::new(layout.writer(out)?)),
             Self::Json(layout) => Ok(Box::new(layout.writer(out)?)),
+            Self::Compressed(layout, compression) => compression.writer(out, |out| layout.writer(out)),
             Self::Converted(layout) => layout.writer(out),
             #[cfg(feature = "parquet")]
             Self::Parquet(layout) => layout.writer(out),
@@ -262,6 +270,14 @@ pub fn open(options: &ScoreOptions) -> Result<OpenTable, TableError> {
     let layout = match target {
         _ if target == format => layout,
         target => layout.converted(target, options.score_columns().len()),
+    };
+    let named = match (&options.output, &options.input) {
+        (Output::File(path), _) | (Output::InPlace, Input::File(path)) => Compression::of_path(path),
+        _ => None,
+    };
+    let layout = match named {
+        Some((compression, _)) => Layout::Compressed(Box::new(layout), compression),
+        None => layout,
     };
     Ok(OpenTable { reader, layout })
 }
@@ -300,6 +316,15 @@ fn open_keeping(options: &ScoreOptions, format: TableFormat, keeps_rows: bool) -
     let input: Box<dyn Read + Send> = match file {
         Some(file) => Box::new(file),
         None => Box::new(io::stdin()),
+    };
+    let named = match &options.input {
+        Input::File(path) => Compression::of_path(path),
+        Input::Stdin => None,
+    };
+    let (input, total_bytes) = match named {
+        // How much text there is, only its end tells.
+        Some((compression, _)) => (compression.reader(input).map_err(fails)?, None),
+        None => (input, total_bytes),
     };
     if format == TableFormat::Jsonl {
         let (reader, layout) = json_lines::open(input, total_bytes, options)?;

@@ -82,6 +82,30 @@ fn json_lines_take_a_field() {
 }
 
 #[test]
+fn compressed_text_stays_compressed() {
+    let rows: String = (0..3000).map(|row| format!("{row}.png,caption {row}\n")).collect();
+    let (header, expected) = ("url,caption\n", rows.replace('\n', ",\n"));
+    let bench = Bench::new().with("in.csv", format!("{header}{rows}"));
+    let flags = "--model pictoclip --quiet";
+    let expected = format!("url,caption,similarity\n{expected}");
+    for name in ["a.csv.gz", "a.csv.zst"] {
+        // There and back: each is read again by what wrote it, and by a program of its own where there is one.
+        bench.run(&format!("score in.csv -o {name} --column none {flags}")).expect_code(SOME_FAILED);
+        assert!(bench.read(name).len() * 3 < rows.len(), "{name}");
+        let ran = bench.run(&format!("score {name} --column none --overwrite {flags}")).expect_code(SOME_FAILED);
+        assert!(ran.text() == expected.replace("similarity", "none"), "{name}");
+        bench.run(&format!("score {name} --in-place --column none --overwrite {flags}")).expect_code(SOME_FAILED);
+        let ran = bench.run(&format!("score {name} --column none --overwrite {flags}")).expect_code(SOME_FAILED);
+        assert!(ran.text() == expected.replace("similarity", "none"), "{name} in place");
+        // One that is cut is told, with the rows up to there.
+        let cut = &bench.read(name)[..bench.read(name).len() / 2];
+        std::fs::write(bench.path(&format!("cut.{name}")), cut).expect("writable");
+        let ran = bench.run(&format!("score cut.{name} --column x {flags}")).expect_code(1);
+        assert!(ran.stderr.contains("cannot be read"), "{}", ran.stderr);
+    }
+}
+
+#[test]
 fn a_long_table_stays_in_order() {
     let rows: String = (0..20_000).map(|row| format!("{row}.png,caption {row}\n")).collect();
     let bench = Bench::new().with("in.csv", format!("url,caption\n{rows}"));

@@ -163,7 +163,8 @@ fn the_output_s_name_says_what_it_becomes() {
     // Text becomes columns of texts beside the score.
     bench.run(&format!("score pairs.csv -o out.parquet {flags}")).expect_code(0);
     let out = read(bench.path("out.parquet"));
-    let captions: Vec<_> = out.column_by_name("caption").expect("captions").as_string::<i32>().iter().flatten().collect();
+    let captions: Vec<_> =
+        out.column_by_name("caption").expect("captions").as_string::<i32>().iter().flatten().collect();
     assert_eq!(captions, examples.captions);
     let scores = out.column_by_name("similarity").expect("scores").as_primitive::<Float32Type>();
     assert_eq!(scores.iter().collect::<Vec<_>>(), examples.scores);

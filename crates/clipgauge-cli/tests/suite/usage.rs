@@ -17,7 +17,7 @@ fn bench() -> Bench {
         .with("empty.csv", "")
         .with("table.txt", PAIRS)
         .with("table.xlsx", "PK")
-        .with("table.csv.gz", "\x1f\u{8b}")
+        .with("table.csv.xz", "\x1f\u{8b}")
         .with("packed.csv", b"\x1f\x8b\x08\x00");
     std::fs::create_dir(bench.path("folder")).expect("creatable");
     bench
@@ -43,9 +43,9 @@ fn each_is_told_with_its_reason_and_remedy() {
         "score folder",
         "score table.txt",
         "score table.xlsx",
-        "score table.csv.gz",
+        "score table.csv.xz",
         "score packed.csv",
-        "score pairs.csv -o out.csv.gz",
+        "score pairs.csv -o out.csv.xz",
         "score pairs.csv -o out.arrow",
         "score pairs.csv --format jsonl",
         "score - --format parquet",

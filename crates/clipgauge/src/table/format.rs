@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use crate::options::Input;
 
-use super::TableError;
+use super::{Compression, TableError};
 
 macro_rules! table_formats {
     ($($(#[doc = $doc:literal])* $variant:ident = $name:literal, extensions: $extensions:expr, delimiter: $delimiter:expr;)*) => {
@@ -77,6 +77,14 @@ impl TableFormat {
     ///
     /// An extension that stands for no format that can be read.
     pub fn of_path(path: &Path) -> Result<Option<Self>, TableError> {
+        if let Some((_, text)) = Compression::of_path(path) {
+            match Self::of_path(&text) {
+                // These are compressed inside.
+                Ok(Some(Self::Parquet | Self::Arrow)) => {}
+                Ok(None) => return Ok(Some(Self::Csv)),
+                format => return format,
+            }
+        }
         let Some(extension) = path.extension() else { return Ok(None) };
         let extension = extension.to_string_lossy().to_lowercase();
         if let Some(format) = Self::ALL.iter().find(|format| format.extensions().contains(&extension.as_str())) {
@@ -139,7 +147,11 @@ mod tests {
     fn other_extensions_say_what_to_do() {
         let said = |path: &str| TableFormat::of_path(Path::new(path)).expect_err(path).to_string();
         assert!(said("a.xlsx").contains("Excel"), "{}", said("a.xlsx"));
-        assert!(said("a.csv.gz").contains("gzip -dc a.csv.gz | clipgauge score -"), "{}", said("a.csv.gz"));
+        assert!(said("a.csv.xz").contains("xz -dc a.csv.xz | clipgauge score -"), "{}", said("a.csv.xz"));
+        for (path, format) in [("a.csv.gz", TableFormat::Csv), ("a.JSONL.ZST", TableFormat::Jsonl)] {
+            assert_eq!(TableFormat::of_path(Path::new(path)).expect("a format"), Some(format));
+        }
+        assert!(said("a.parquet.gz").contains("compressed"), "{}", said("a.parquet.gz"));
         assert!(said("a.txt").contains("--format csv"), "{}", said("a.txt"));
     }
 }
