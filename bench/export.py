@@ -93,6 +93,7 @@ def main() -> None:
     tokenizer.backend_tokenizer.save(str(folder / "tokenizer.json"))
     export_open_clip(model, folder)
     export_onnx(CLIPModel.from_pretrained(model, dtype=torch.float32).eval(), folder)
+    (folder / "done").touch()
 
 
 if __name__ == "__main__":

@@ -80,6 +80,7 @@ def main() -> None:
         image.save(folder / "images" / f"{index:03}.jpg", quality=90, subsampling="4:2:0")
     table(folder / "short.csv", seed=1, median=18, spread=0.35, least=8, most=40)
     table(folder / "long.csv", seed=2, median=50, spread=0.337, least=12, most=140)
+    (folder / "done").touch()
 
 
 if __name__ == "__main__":

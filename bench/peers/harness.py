@@ -1,7 +1,7 @@
 """What the peers in Python share: a table in, the same table with scores out, and pictures decoded ahead.
 
-A peer is an object with `preprocess`, which runs on as many threads as the peer may use, and `scores`, which runs on the
-main thread meanwhile.
+Each peer is a module with `parser()`, its command line, and `load(options)`, which gives a `Peer`. `stages.py` measures the
+same parts one by one.
 """
 
 import argparse
@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 import numpy
 from numpy.typing import NDArray
+from PIL import Image
 
 Batch = list[dict[str, str]]
 
@@ -22,24 +23,34 @@ CONTEXT = 77
 
 
 class Peer(Protocol):
-    def preprocess(self, path: Path) -> Any:
-        """A picture file as the model takes it."""
+    def preprocess(self, image: Image.Image) -> Any:
+        """A picture as the model takes it; called on several threads at once."""
 
-    def scores(self, pictures: list[Any], captions: list[str]) -> NDArray[numpy.float32]:
-        """The cosine of each picture and its caption."""
+    def tokens(self, captions: list[str], length: int | None = None) -> Any:
+        """Captions as the model takes them: cut at the context, padded to the longest, or to a length."""
+
+    def images(self, pictures: list[Any]) -> NDArray[numpy.float32]:
+        """A vector for each picture."""
+
+    def texts(self, tokens: Any) -> NDArray[numpy.float32]:
+        """A vector for each caption."""
 
 
-def arguments(description: str | None, batch: int) -> argparse.ArgumentParser:
-    """The interface of every peer; `batch` is what this one is fastest with."""
+def arguments(description: str | None) -> argparse.ArgumentParser:
+    """The interface of every peer."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--table", type=Path, required=True, help="CSV with url and caption")
-    parser.add_argument("--out", type=Path, required=True, help="where the CSV with the scores goes")
+    parser.add_argument("--out", type=Path, help="where the CSV with the scores goes")
     parser.add_argument("--threads", type=int, required=True)
     parser.add_argument("--model", type=Path, required=True, help="the folder in Hugging Face's form")
     parser.add_argument("--exported", type=Path, required=True, help="the folder that bench/export.py filled")
-    parser.add_argument("--batch", type=int, default=batch)
+    parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--in-line", action="store_true", help="decode between the batches instead of beside them")
     return parser
+
+
+def decode(path: Path) -> Image.Image:
+    return Image.open(path).convert("RGB")
 
 
 def cosines(images: NDArray[numpy.float32], texts: NDArray[numpy.float32]) -> NDArray[numpy.float32]:
@@ -57,12 +68,16 @@ def run(peer: Peer, options: argparse.Namespace) -> None:
         ThreadPoolExecutor(options.threads) as pool,
         options.out.open("w", newline="", encoding="utf-8") as file,
     ):
+
+        def start(batch: Batch) -> list[Future[Any]]:
+            return [pool.submit(lambda row: peer.preprocess(decode(folder / row["url"])), row) for row in batch]
+
         writer = csv.DictWriter(file, [*rows[0], "similarity"])
         writer.writeheader()
-        start = lambda batch: [pool.submit(peer.preprocess, folder / row["url"]) for row in batch]
-        ahead = 0 if options.in_line else 1
-        for batch, pictures in prefetched(batches, start, ahead):
-            scores = peer.scores([picture.result() for picture in pictures], [row["caption"] for row in batch])
+        for batch, pictures in prefetched(batches, start, ahead=0 if options.in_line else 1):
+            images = peer.images([picture.result() for picture in pictures])
+            texts = peer.texts(peer.tokens([row["caption"] for row in batch]))
+            scores = cosines(images, texts)
             writer.writerows({**row, "similarity": float(score)} for row, score in zip(batch, scores))
 
 

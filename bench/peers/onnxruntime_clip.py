@@ -1,43 +1,46 @@
 """ONNX Runtime over the exported towers, in f32 or with dynamically quantised linear layers."""
 
 import argparse
-from pathlib import Path
 
 import numpy
 import onnxruntime
 from numpy.typing import NDArray
 
-import plain_clip
-from harness import arguments, cosines, run
+from harness import arguments, run
+from plain_clip import PlainClip
 
 
-class OnnxRuntime:
+class OnnxRuntime(PlainClip):
     def __init__(self, options: argparse.Namespace) -> None:
+        super().__init__(options.exported)
         session = onnxruntime.SessionOptions()
         session.intra_op_num_threads = options.threads
         session.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
         suffix = "-int8" if options.int8 else ""
-        load = lambda tower: onnxruntime.InferenceSession(
-            options.exported / f"{tower}{suffix}.onnx", session, providers=["CPUExecutionProvider"]
+        self.vision, self.text = (
+            onnxruntime.InferenceSession(
+                options.exported / f"{tower}{suffix}.onnx", session, providers=["CPUExecutionProvider"]
+            )
+            for tower in ("vision", "text")
         )
-        self.vision, self.text = load("vision"), load("text")
-        self.tokenizer = plain_clip.tokenizer(options.exported)
 
-    def preprocess(self, path: Path) -> NDArray[numpy.float32]:
-        return plain_clip.picture(path)
+    def images(self, pictures: list[NDArray[numpy.float32]]) -> NDArray[numpy.float32]:
+        return self.vision.run(None, {"pixel_values": numpy.stack(pictures)})[0]
 
-    def scores(self, pictures: list[NDArray[numpy.float32]], captions: list[str]) -> NDArray[numpy.float32]:
-        (images,) = self.vision.run(None, {"pixel_values": numpy.stack(pictures)})
-        (texts,) = self.text.run(None, {"input_ids": plain_clip.ids(self.tokenizer, captions)})
-        return cosines(images, texts)
+    def texts(self, tokens: NDArray[numpy.int64]) -> NDArray[numpy.float32]:
+        return self.text.run(None, {"input_ids": tokens})[0]
 
 
-def main() -> None:
-    parser = arguments(__doc__, batch=16)
+def parser() -> argparse.ArgumentParser:
+    parser = arguments(__doc__)
     parser.add_argument("--int8", action="store_true")
-    options = parser.parse_args()
-    run(OnnxRuntime(options), options)
+    return parser
+
+
+def load(options: argparse.Namespace) -> OnnxRuntime:
+    return OnnxRuntime(options)
 
 
 if __name__ == "__main__":
-    main()
+    options = parser().parse_args()
+    run(load(options), options)

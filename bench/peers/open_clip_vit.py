@@ -1,6 +1,7 @@
 """open_clip's ViT-B-32-quickgelu with the weights carried over. Its `encode_text` adds all 77 positions, so that captions
 cannot be padded to less."""
 
+import argparse
 from pathlib import Path
 
 import numpy
@@ -9,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from harness import arguments, cosines, run
+from harness import arguments, run
 
 ARCHITECTURE = "ViT-B-32-quickgelu"
 
@@ -21,20 +22,30 @@ class OpenClip:
         self.model.eval()
         self.tokenizer = open_clip.get_tokenizer(ARCHITECTURE)
 
-    def preprocess(self, path: Path) -> torch.Tensor:
-        return self.transform(Image.open(path))
+    def preprocess(self, image: Image.Image) -> torch.Tensor:
+        return self.transform(image)
+
+    def tokens(self, captions: list[str], length: int | None = None) -> torch.Tensor:
+        return self.tokenizer(captions)
 
     @torch.inference_mode()
-    def scores(self, pictures: list[torch.Tensor], captions: list[str]) -> NDArray[numpy.float32]:
-        images = self.model.encode_image(torch.stack(pictures)).numpy()
-        return cosines(images, self.model.encode_text(self.tokenizer(captions)).numpy())
+    def images(self, pictures: list[torch.Tensor]) -> NDArray[numpy.float32]:
+        return self.model.encode_image(torch.stack(pictures)).numpy()
+
+    @torch.inference_mode()
+    def texts(self, tokens: torch.Tensor) -> NDArray[numpy.float32]:
+        return self.model.encode_text(tokens).numpy()
 
 
-def main() -> None:
-    options = arguments(__doc__, batch=16).parse_args()
+def parser() -> argparse.ArgumentParser:
+    return arguments(__doc__)
+
+
+def load(options: argparse.Namespace) -> OpenClip:
     torch.set_num_threads(options.threads)
-    run(OpenClip(options.exported), options)
+    return OpenClip(options.exported)
 
 
 if __name__ == "__main__":
-    main()
+    options = parser().parse_args()
+    run(load(options), options)

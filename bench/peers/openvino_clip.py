@@ -1,41 +1,43 @@
 """OpenVINO over the exported towers, held to f32 (it takes bf16 by itself where the processor has it)."""
 
 import argparse
-from pathlib import Path
 
 import numpy
 import openvino
 from numpy.typing import NDArray
 
-import plain_clip
-from harness import arguments, cosines, run
+from harness import arguments, run
+from plain_clip import PlainClip
 
 
-class OpenVino:
+class OpenVino(PlainClip):
     def __init__(self, options: argparse.Namespace) -> None:
+        super().__init__(options.exported)
         core = openvino.Core()
         settings = {
             "INFERENCE_NUM_THREADS": options.threads,
             "INFERENCE_PRECISION_HINT": "f32",
             "PERFORMANCE_HINT": "LATENCY",
         }
-        load = lambda tower: core.compile_model(options.exported / f"{tower}.onnx", "CPU", settings)
-        self.vision, self.text = load("vision"), load("text")
-        self.tokenizer = plain_clip.tokenizer(options.exported)
+        self.vision, self.text = (
+            core.compile_model(options.exported / f"{tower}.onnx", "CPU", settings) for tower in ("vision", "text")
+        )
 
-    def preprocess(self, path: Path) -> NDArray[numpy.float32]:
-        return plain_clip.picture(path)
+    def images(self, pictures: list[NDArray[numpy.float32]]) -> NDArray[numpy.float32]:
+        return self.vision({"pixel_values": numpy.stack(pictures)})[0]
 
-    def scores(self, pictures: list[NDArray[numpy.float32]], captions: list[str]) -> NDArray[numpy.float32]:
-        images = self.vision({"pixel_values": numpy.stack(pictures)})[0]
-        texts = self.text({"input_ids": plain_clip.ids(self.tokenizer, captions)})[0]
-        return cosines(images, texts)
+    def texts(self, tokens: NDArray[numpy.int64]) -> NDArray[numpy.float32]:
+        return self.text({"input_ids": tokens})[0]
 
 
-def main() -> None:
-    options = arguments(__doc__, batch=16).parse_args()
-    run(OpenVino(options), options)
+def parser() -> argparse.ArgumentParser:
+    return arguments(__doc__)
+
+
+def load(options: argparse.Namespace) -> OpenVino:
+    return OpenVino(options)
 
 
 if __name__ == "__main__":
-    main()
+    options = parser().parse_args()
+    run(load(options), options)

@@ -17,24 +17,22 @@ OFFSET = -MEAN / DEVIATION
 END = 49407
 
 
-def picture(path: Path) -> NDArray[numpy.float32]:
-    """What `CLIPImageProcessorPil` makes of a file: `[3, 224, 224]`."""
-    image = Image.open(path).convert("RGB")
-    short = min(image.size)
-    width, height = (SIDE * side // short for side in image.size)
-    image = image.resize((width, height), Image.Resampling.BICUBIC)
-    left, top = (width - SIDE) // 2, (height - SIDE) // 2
-    pixels = numpy.asarray(image.crop((left, top, left + SIDE, top + SIDE)))
-    return (pixels * SCALE + OFFSET).transpose(2, 0, 1)
+class PlainClip:
+    """The half of a peer that turns pictures and captions into arrays."""
 
+    def __init__(self, exported: Path) -> None:
+        self.tokenizer = Tokenizer.from_file(str(exported / "tokenizer.json"))
+        self.tokenizer.enable_truncation(CONTEXT)
 
-def tokenizer(exported: Path) -> Tokenizer:
-    """Captions cut at the context with their end kept, padded to the longest of the batch."""
-    made = Tokenizer.from_file(str(exported / "tokenizer.json"))
-    made.enable_truncation(CONTEXT)
-    made.enable_padding(pad_id=END)
-    return made
+    def preprocess(self, image: Image.Image) -> NDArray[numpy.float32]:
+        """What `CLIPImageProcessorPil` makes of a picture: `[3, 224, 224]`."""
+        short = min(image.size)
+        width, height = (SIDE * side // short for side in image.size)
+        image = image.resize((width, height), Image.Resampling.BICUBIC)
+        left, top = (width - SIDE) // 2, (height - SIDE) // 2
+        pixels = numpy.asarray(image.crop((left, top, left + SIDE, top + SIDE)))
+        return (pixels * SCALE + OFFSET).transpose(2, 0, 1)
 
-
-def ids(made: Tokenizer, captions: list[str]) -> NDArray[numpy.int64]:
-    return numpy.array([encoding.ids for encoding in made.encode_batch_fast(captions)], numpy.int64)
+    def tokens(self, captions: list[str], length: int | None = None) -> NDArray[numpy.int64]:
+        self.tokenizer.enable_padding(pad_id=END, length=length)
+        return numpy.array([encoding.ids for encoding in self.tokenizer.encode_batch_fast(captions)], numpy.int64)

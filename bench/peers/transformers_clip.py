@@ -1,5 +1,6 @@
 """transformers' `CLIPModel` on torch."""
 
+import argparse
 from pathlib import Path
 
 import numpy
@@ -10,7 +11,7 @@ from transformers import AutoTokenizer, CLIPModel
 from transformers.models.clip.image_processing_clip import CLIPImageProcessor
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
-from harness import CONTEXT, arguments, cosines, run
+from harness import CONTEXT, arguments, run
 
 
 class Transformers:
@@ -20,32 +21,37 @@ class Transformers:
         processor = CLIPImageProcessor if torchvision else CLIPImageProcessorPil
         self.processor = processor.from_pretrained(model)
 
-    def preprocess(self, path: Path) -> torch.Tensor:
-        return self.processor(Image.open(path).convert("RGB"), return_tensors="pt").pixel_values[0]
+    def preprocess(self, image: Image.Image) -> torch.Tensor:
+        return self.processor(image, return_tensors="pt").pixel_values[0]
 
-    def images(self, pictures: list[torch.Tensor]) -> torch.Tensor:
-        return self.model.get_image_features(pixel_values=torch.stack(pictures)).pooler_output
-
-    def tokens(self, captions: list[str], padding: bool | str = True) -> torch.Tensor:
-        made = self.tokenizer(captions, padding=padding, truncation=True, max_length=CONTEXT, return_tensors="pt")
+    def tokens(self, captions: list[str], length: int | None = None) -> torch.Tensor:
+        padding = "max_length" if length else True
+        made = self.tokenizer(
+            captions, padding=padding, truncation=True, max_length=length or CONTEXT, return_tensors="pt"
+        )
         return made.input_ids
 
-    def texts(self, ids: torch.Tensor) -> torch.Tensor:
-        # The end of a caption sees only what stands before it, so that no mask is needed; torch is faster without.
-        return self.model.get_text_features(input_ids=ids).pooler_output
+    @torch.inference_mode()
+    def images(self, pictures: list[torch.Tensor]) -> NDArray[numpy.float32]:
+        return self.model.get_image_features(pixel_values=torch.stack(pictures)).pooler_output.numpy()
 
     @torch.inference_mode()
-    def scores(self, pictures: list[torch.Tensor], captions: list[str]) -> NDArray[numpy.float32]:
-        return cosines(self.images(pictures).numpy(), self.texts(self.tokens(captions)).numpy())
+    def texts(self, tokens: torch.Tensor) -> NDArray[numpy.float32]:
+        # The end of a caption sees only what stands before it: no mask is needed, and torch is faster without.
+        return self.model.get_text_features(input_ids=tokens).pooler_output.numpy()
 
 
-def main() -> None:
-    parser = arguments(__doc__, batch=16)
+def parser() -> argparse.ArgumentParser:
+    parser = arguments(__doc__)
     parser.add_argument("--torchvision", action="store_true", help="preprocess with torchvision instead of Pillow")
-    options = parser.parse_args()
+    return parser
+
+
+def load(options: argparse.Namespace) -> Transformers:
     torch.set_num_threads(options.threads)
-    run(Transformers(options.model, options.torchvision), options)
+    return Transformers(options.model, options.torchvision)
 
 
 if __name__ == "__main__":
-    main()
+    options = parser().parse_args()
+    run(load(options), options)
