@@ -3,7 +3,7 @@
 CARGO ?= cargo
 BENCH_MODEL := target/bench/vit-b-32
 BENCH_VENV := target/bench/peers-venv
-BENCH_PYTHON ?= $(BENCH_VENV)/bin/python
+BENCH_PYTHON := $(BENCH_VENV)/bin/python
 ROUNDS ?= 5
 IMAGES ?= 256
 TOOLS := target/tools
@@ -12,7 +12,7 @@ TOOLS := target/tools
 .PHONY: help build test format lint unit docs readme deny bench bench-peers conformance
 
 help: ## list the targets
-	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1	\2/p' $(MAKEFILE_LIST) | expand -t 16
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1	\2/p' $(MAKEFILE_LIST) | expand -t 20
 
 build: ## build the command, optimised: target/release/clipgauge
 	$(CARGO) build --release --locked
@@ -50,7 +50,7 @@ bench-peers: $(BENCH_VENV)/installed $(BENCH_MODEL)/model.safetensors ## measure
 	$(CARGO) build --release --locked --manifest-path bench/peers/candle/Cargo.toml --target-dir target/bench/candle
 	test -e target/bench/work/done || $(BENCH_PYTHON) bench/work.py target/bench/work
 	test -e target/bench/exported/done || $(BENCH_PYTHON) bench/export.py $(BENCH_MODEL) target/bench/exported
-	BENCH_PYTHON=$(BENCH_PYTHON) $(BENCH_PYTHON) bench/peers.py --rounds $(ROUNDS) --images $(IMAGES) --peers "$(PEERS)"
+	$(BENCH_PYTHON) bench/peers.py --rounds $(ROUNDS) --images $(IMAGES) --peers "$(PEERS)"
 
 $(BENCH_VENV)/installed: bench/requirements.txt
 	python3 -m venv $(BENCH_VENV)

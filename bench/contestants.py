@@ -1,6 +1,5 @@
 """Who takes part, and how each is started."""
 
-import os
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +8,7 @@ ROOT = Path(__file__).resolve().parent.parent
 BENCH = ROOT / "target" / "bench"
 MODEL = BENCH / "vit-b-32"
 EXPORTED = BENCH / "exported"
-PYTHON = Path(os.environ.get("BENCH_PYTHON", BENCH / "peers-venv" / "bin" / "python"))
+PYTHON = BENCH / "peers-venv" / "bin" / "python"
 CLIPGAUGE = ROOT / "target" / "release" / "clipgauge"
 CANDLE = BENCH / "candle" / "release" / "candle-peer"
 STAGES = ROOT / "target" / "release" / "examples" / "stages"
