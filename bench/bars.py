@@ -113,6 +113,6 @@ def start(results: Results, cores: int) -> Bar:
 def drifts(results: Results) -> list[Bar]:
     """How far int8 moves scores."""
     return [
-        Bar(f"int8, |Δ cosine| at the 99th percentile, {model}", "≤ 0.01", f"{drift:.4f}", drift <= 0.01)
+        Bar(f"int8, change of the cosine at the 99th percentile, {model}", "≤ 0.01", f"{drift:.4f}", drift <= 0.01)
         for model, drift in results.found["int8_drift"].items()
     ]
