@@ -5,7 +5,9 @@
 - `open_clip.safetensors`, the weights under open_clip's names
 """
 
+import contextlib
 import sys
+import tempfile
 from pathlib import Path
 
 import torch
@@ -46,7 +48,9 @@ def export_onnx(clip: CLIPModel, folder: Path) -> None:
         )
         program.save(path)
         prepared = folder / f"{name}-prepared.onnx"
-        quant_pre_process(path, prepared, skip_symbolic_shape=True)
+        # It leaves files of its own where it runs.
+        with tempfile.TemporaryDirectory() as scratch, contextlib.chdir(scratch):
+            quant_pre_process(path, prepared, skip_symbolic_shape=True)
         quantize_dynamic(prepared, folder / f"{name}-int8.onnx", weight_type=QuantType.QInt8)
         prepared.unlink()
 
@@ -87,7 +91,7 @@ def export_open_clip(model: Path, folder: Path) -> None:
 
 
 def main() -> None:
-    model, folder = (Path(argument) for argument in sys.argv[1:])
+    model, folder = (Path(argument).absolute() for argument in sys.argv[1:])
     folder.mkdir(parents=True, exist_ok=True)
     tokenizer = AutoTokenizer.from_pretrained(model)
     tokenizer.backend_tokenizer.save(str(folder / "tokenizer.json"))
