@@ -29,7 +29,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             }
         }
     }
-    println!("Kernel: {}\n", Cpu.kernel_name());
+    println!("Kernel: {}\n", Cpu::default().kernel_name());
     println!("| golden model | family | images: 1 − cosine | texts: 1 − cosine | similarity | logit, relative |");
     println!("|---|---|---|---|---|---|");
     folders.into_values().try_for_each(|folder| compare(&folder))

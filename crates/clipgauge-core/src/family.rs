@@ -6,6 +6,7 @@ use crate::config::ConfigFile;
 use crate::encoder::Encoder;
 use crate::error::LoadError;
 use crate::model_files::ModelFiles;
+use crate::precision::Precision;
 use crate::spec::TextSpec;
 use crate::tokenize::Tokenizer;
 use crate::weights::Weights;
@@ -47,8 +48,8 @@ macro_rules! families {
                 match self { $(Self::$variant => $model_type),* }
             }
 
-            fn load(self, files: &ModelFiles) -> Result<Box<dyn Encoder>, LoadError> {
-                match self { $(Self::$variant => Ok(Box::new($file::load(files, Cpu)?))),* }
+            fn load(self, files: &ModelFiles, backend: Cpu) -> Result<Box<dyn Encoder>, LoadError> {
+                match self { $(Self::$variant => Ok(Box::new($file::load(files, backend)?))),* }
             }
 
             fn describe(self, files: &ModelFiles) -> Result<Description, LoadError> {
@@ -93,14 +94,22 @@ impl ModelFamily {
     }
 }
 
-/// Reads a model and makes it ready to encode, on this machine's CPU.
+/// Reads a model and makes it ready to encode in f32, on this machine's CPU.
 ///
 /// A folder in Hugging Face's form goes before one in open_clip's, where it is both.
 ///
 /// # Errors
 /// What is there is no model of a known family, or is incomplete or damaged: the error names the file and the field.
 pub fn load(files: &ModelFiles) -> Result<Box<dyn Encoder>, LoadError> {
-    of(files)?.load(files)
+    load_in(files, Precision::F32)
+}
+
+/// As [`load`], with the linear layers in another precision.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_in(files: &ModelFiles, precision: Precision) -> Result<Box<dyn Encoder>, LoadError> {
+    of(files)?.load(files, Cpu::new(precision))
 }
 
 /// Says what a model is without loading it: of its weights, headers are read, and these may be missing.

@@ -21,7 +21,7 @@ use serde::Serialize;
 use crate::address::Address;
 use crate::cancel::Cancel;
 use crate::loading::{LoadedModel, load, load_with_tokenizer};
-use crate::options::DEFAULT_MODEL;
+use crate::options::{DEFAULT_MODEL, Precision};
 use crate::picture::decode_guarded;
 use crate::progress::Progress;
 use crate::row::RowError;
@@ -69,6 +69,8 @@ pub struct CompareOptions {
     pub metrics: Vec<Metric>,
     /// Whether texts are put in lower case and lose their punctuation first.
     pub canonicalize_captions: bool,
+    /// What the models' linear layers are computed in.
+    pub precision: Precision,
     /// Limits of fetching.
     pub fetch: FetchOptions,
     /// Limits of decoding.
@@ -81,6 +83,7 @@ impl Default for CompareOptions {
             models: vec![DEFAULT_MODEL.to_owned()],
             metrics: vec![Metric::default()],
             canonicalize_captions: false,
+            precision: Precision::default(),
             fetch: FetchOptions::default(),
             decode: DecodeOptions::default(),
         }
@@ -146,8 +149,8 @@ pub fn compare(
     let mut comparisons = Vec::with_capacity(options.models.len() * options.metrics.len());
     for name in &options.models {
         let LoadedModel { encoder, revision, .. } = match reads_text {
-            true => load_with_tokenizer(name, progress, cancel)?,
-            false => load(name, progress, cancel)?,
+            true => load_with_tokenizer(name, options.precision, progress, cancel)?,
+            false => load(name, options.precision, progress, cancel)?,
         };
         let metrics = options.metrics.iter().map(|metric| Ok((*metric, metric.comparer(encoder.spec())?)));
         let metrics = metrics.collect::<Result<Vec<_>, CompareError>>()?;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use clipgauge_core::encoder::Encoder;
 use clipgauge_core::error::LoadError;
 use clipgauge_core::family;
+use clipgauge_core::precision::Precision;
 
 use crate::cancel::Cancel;
 use crate::hub::{self, HubError, HubOptions, ResolvedModel};
@@ -70,19 +71,25 @@ impl From<Unfinished> for LoadingError {
 }
 
 /// Finds a model, fetching it if need be, and loads it.
-pub(crate) fn load(name: &str, progress: &dyn Progress, cancel: &Cancel) -> Result<LoadedModel, LoadingError> {
+pub(crate) fn load(
+    name: &str,
+    precision: Precision,
+    progress: &dyn Progress,
+    cancel: &Cancel,
+) -> Result<LoadedModel, LoadingError> {
     let model = hub::resolve(name, &HubOptions::from_env(), progress, cancel)?;
-    let encoder = encoder(&model, name, cancel)?;
+    let encoder = encoder(&model, name, precision, cancel)?;
     Ok(LoadedModel { encoder, id: model.id, revision: model.revision })
 }
 
 /// The same for a model that is to read captions.
 pub(crate) fn load_with_tokenizer(
     name: &str,
+    precision: Precision,
     progress: &dyn Progress,
     cancel: &Cancel,
 ) -> Result<LoadedModel, LoadingError> {
-    let model = load(name, progress, cancel)?;
+    let model = load(name, precision, progress, cancel)?;
     match model.encoder.spec().tokenizer {
         Some(_) => Ok(model),
         None => Err(LoadingError::NoTokenizer { model: name.to_owned() }),
@@ -90,9 +97,14 @@ pub(crate) fn load_with_tokenizer(
 }
 
 /// Loads a model that was found under this name, unless the user asks to end first.
-pub(crate) fn encoder(model: &ResolvedModel, name: &str, cancel: &Cancel) -> Result<Arc<dyn Encoder>, LoadingError> {
-    tracing::info!(model = name, revision = model.revision, "loading the model");
+pub(crate) fn encoder(
+    model: &ResolvedModel,
+    name: &str,
+    precision: Precision,
+    cancel: &Cancel,
+) -> Result<Arc<dyn Encoder>, LoadingError> {
+    tracing::info!(model = name, revision = model.revision, %precision, "loading the model");
     let files = model.files.clone();
-    let loaded = unless_cancelled(cancel, move || family::load(&files))?;
+    let loaded = unless_cancelled(cancel, move || family::load_in(&files, precision))?;
     loaded.map(Arc::from).map_err(|source| LoadingError::Load { model: name.to_owned(), source })
 }

@@ -127,8 +127,9 @@ pub fn embed_table(
     options.summary.as_deref().map_or(Ok(()), AtomicFile::check)?;
     let sources = Sources::new(options.fetch.clone())?;
     let LoadedModel { encoder, id, revision } =
-        stats.time(Stage::Load, || load_with_tokenizer(&options.model, progress, cancel))?;
-    let mut notes = vec![("clipgauge.model", options.model.clone())];
+        stats.time(Stage::Load, || load_with_tokenizer(&options.model, options.precision, progress, cancel))?;
+    let precision = options.precision.name().to_owned();
+    let mut notes = vec![("clipgauge.model", options.model.clone()), ("clipgauge.precision", precision)];
     notes.extend(revision.clone().map(|revision| ("clipgauge.revision", revision)));
     let mut output = VectorOutput::begin(place, options, columns, encoder.spec().embedding_width, notes)?;
     let embedder = Embedder::new(encoder)
@@ -198,7 +199,7 @@ fn load_scorer(options: &ScoreOptions, progress: &dyn Progress, cancel: &Cancel)
     let mut scorer: Option<Scorer> = None;
     let (mut model_ids, mut revisions) = (Vec::new(), Vec::new());
     for name in &options.models {
-        let LoadedModel { encoder, id, revision } = load_with_tokenizer(name, progress, cancel)?;
+        let LoadedModel { encoder, id, revision } = load_with_tokenizer(name, options.precision, progress, cancel)?;
         let mut metrics = options.metrics.iter().map(|metric| metric.comparer(encoder.spec()));
         let first = metrics.next().ok_or(OptionsError::Missing { flag: "--metric" })??;
         let with_model = match scorer {

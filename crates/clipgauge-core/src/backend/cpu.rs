@@ -1,5 +1,5 @@
-//! The operations on a CPU, in f32: matrices by `rten-gemm`, vectors by `rten-vecmath`, both of which find the
-//! processor's features when they run.
+//! The operations on a CPU, in f32 or with linear layers in 8 bits: matrices by `rten-gemm`, vectors by
+//! `rten-vecmath`, both of which find the processor's features when they run.
 //!
 //! One call uses one thread: the way to use more cores is one batch per core, which costs no synchronisation and
 //! leaves every sum in the same order whatever the number of cores.
@@ -10,23 +10,41 @@ use rayon::{ThreadPool, ThreadPoolBuilder};
 use rten_gemm::GemmExecutor;
 
 use crate::backend::{Activation, Attention, Backend, Columns, LayerNorm, Rows};
+use crate::precision::Precision;
 
 mod activation;
 mod attention;
 mod gemm;
+mod int8;
 mod norm;
 
-pub use gemm::Linear;
-
-/// The operations in f32, with the fastest kernels that this processor has.
+/// The operations, with the fastest kernels that this processor has.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Cpu;
+pub struct Cpu {
+    precision: Precision,
+}
 
 impl Cpu {
-    /// The name of the matrix kernel, which says what the processor was found to have.
-    pub fn kernel_name(self) -> String {
-        with_gemm(|gemm| gemm.kernel_name().to_owned())
+    /// The operations with linear layers in this precision. All else is f32 in either.
+    pub fn new(precision: Precision) -> Self {
+        Self { precision }
     }
+
+    /// The name of the linear layers' matrix kernel, which says what the processor was found to have.
+    pub fn kernel_name(self) -> String {
+        match self.precision {
+            Precision::F32 => with_gemm(|gemm| gemm.kernel_name().to_owned()),
+            Precision::Int8 => int8::kernel_name(),
+        }
+    }
+}
+
+/// A linear layer with its weight packed.
+pub struct Linear(Weight);
+
+enum Weight {
+    F32(gemm::Linear),
+    Int8(int8::Linear),
 }
 
 thread_local! {
@@ -46,7 +64,10 @@ impl Backend for Cpu {
     type Linear = Linear;
 
     fn prepare_linear(&self, weight: Vec<f32>, bias: Option<Vec<f32>>, inputs: usize) -> Linear {
-        with_gemm(|gemm| Linear::pack(gemm, weight, bias, inputs))
+        Linear(match self.precision {
+            Precision::F32 => Weight::F32(with_gemm(|gemm| gemm::Linear::pack(gemm, weight, bias, inputs))),
+            Precision::Int8 => Weight::Int8(int8::Linear::pack(&weight, bias, inputs)),
+        })
     }
 
     fn run<R: Send>(&self, work: impl FnOnce() -> R + Send) -> R {
@@ -59,11 +80,17 @@ impl Backend for Cpu {
 
     fn linear(&self, input: &Rows, layer: &Linear, output: &mut Rows) {
         output.set_len(input.len());
-        with_gemm(|gemm| layer.apply(gemm, input.values(), 0.0, output.values_mut()));
+        match &layer.0 {
+            Weight::F32(layer) => with_gemm(|gemm| layer.apply(gemm, input.values(), 0.0, output.values_mut())),
+            Weight::Int8(layer) => layer.apply(input.values(), output.values_mut()),
+        }
     }
 
     fn linear_add(&self, input: &Rows, layer: &Linear, residual: &mut Rows) {
-        with_gemm(|gemm| layer.apply(gemm, input.values(), 1.0, residual.values_mut()));
+        match &layer.0 {
+            Weight::F32(layer) => with_gemm(|gemm| layer.apply(gemm, input.values(), 1.0, residual.values_mut())),
+            Weight::Int8(layer) => layer.apply_add(input.values(), residual.values_mut()),
+        }
     }
 
     fn feed_forward(
@@ -74,7 +101,15 @@ impl Backend for Cpu {
         contract: &Linear,
         residual: &mut Rows,
     ) {
-        with_gemm(|gemm| gemm::feed_forward(gemm, input, expand, activation, contract, residual));
+        match (&expand.0, &contract.0) {
+            (Weight::F32(expand), Weight::F32(contract)) => {
+                with_gemm(|gemm| gemm::feed_forward(gemm, input, expand, activation, contract, residual));
+            }
+            (Weight::Int8(expand), Weight::Int8(contract)) => {
+                int8::feed_forward(input, expand, activation, contract, residual);
+            }
+            _ => panic!("the two layers of a feed-forward are of one precision"),
+        }
     }
 
     fn layer_norm(&self, input: &Rows, norm: &LayerNorm, output: &mut Rows) {

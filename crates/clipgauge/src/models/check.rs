@@ -5,6 +5,7 @@ use std::time::Instant;
 use clipgauge_core::family;
 use clipgauge_core::metric::Metric;
 use clipgauge_core::pixels::Pixels;
+use clipgauge_core::precision::Precision;
 use clipgauge_core::preprocess::preprocess;
 use clipgauge_core::tokenize::TokenBatch;
 use serde::Serialize;
@@ -77,7 +78,7 @@ pub fn check(
     let load = |source| LoadingError::Load { model: name.to_owned(), source };
     let encode = |source| ModelError::Encode { model: name.to_owned(), source };
     let description = family::describe(&model.files).map_err(load)?;
-    let (loaded, load_seconds) = timed(|| loading::encoder(&model, name, cancel));
+    let (loaded, load_seconds) = timed(|| loading::encoder(&model, name, Precision::F32, cancel));
     let encoder = loaded?;
     let spec = encoder.spec();
 

@@ -11,7 +11,7 @@ use crate::backend::{Activation, Rows};
 const FEED_FORWARD_ROWS: usize = 256;
 
 /// A linear layer with its weight packed.
-pub struct Linear {
+pub(super) struct Linear {
     weight: PackedBMatrix<f32>,
     bias: Option<Vec<f32>>,
     inputs: usize,
