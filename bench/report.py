@@ -70,7 +70,7 @@ def stages(results: Results, cores: int) -> str:
     images = results.stage("clipgauge", cores, "images")
     assert images is not None
     below = (
-        f"The matrix kernel of clipgauge ({results.kernel()}) reaches {peak:.1f} GFLOP/s at most (a linear layer of 768 to "
+        f"The matrix kernel of clipgauge ({results.vector_lanes()} numbers in a vector) reaches {peak:.1f} GFLOP/s at most (a linear layer of 768 to "
         f"3072 over 256 rows); its image tower encodes {1e3 / images:.1f} images/s, {reached:.1f} GFLOP/s: "
         f"{reached / peak:.0%} of that."
     )

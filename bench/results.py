@@ -69,8 +69,8 @@ class Results:
         runs = [run for run in self.found["stages"] if (run["name"], run["cores"]) == ("clipgauge", cores)]
         return max(run["gemm_gflops"] for run in runs)
 
-    def kernel(self) -> str:
-        return next(run["kernel"] for run in self.found["stages"] if run["name"] == "clipgauge")
+    def vector_lanes(self) -> int:
+        return next(run["vector_lanes"] for run in self.found["stages"] if run["name"] == "clipgauge")
 
     def image_tower_flops(self, cores: int) -> float:
         """GFLOP/s of the image tower over the operations that clipgauge does."""

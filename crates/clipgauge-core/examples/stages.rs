@@ -7,7 +7,7 @@ use std::error::Error;
 use std::path::Path;
 use std::time::Instant;
 
-use clipgauge_core::backend::cpu::Cpu;
+use clipgauge_core::backend::cpu::{Cpu, vector_lanes};
 use clipgauge_core::backend::{Backend, Rows};
 use clipgauge_core::decode::{DecodeOptions, decode};
 use clipgauge_core::family;
@@ -48,7 +48,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let milliseconds = |seconds: f64| seconds * 1e3 / rows.len() as f64;
     let report = serde_json::json!({
-        "kernel": Cpu.kernel_name(),
+        "vector_lanes": vector_lanes(),
         "decode": milliseconds(decode_time.as_secs_f64()),
         "preprocess": milliseconds(preprocess_time.as_secs_f64()),
         "tokenize": milliseconds(tokenize_time.as_secs_f64()),
@@ -76,14 +76,13 @@ fn on_threads<T: Sync>(threads: usize, batches: &[T], work: impl Fn(&T) + Sync) 
 fn gemm_gflops(threads: usize) -> f64 {
     const ROWS: usize = 256;
     const REPEATS: usize = 16;
-    let layer = Cpu.prepare_linear(vec![0.01; 768 * 3072], None, 768);
+    let cpu = Cpu::default();
+    let layer = cpu.prepare_linear(vec![0.01; 768 * 3072], None, 768);
     let inputs = vec![Rows::from_values(vec![0.5; ROWS * 768], 768); threads];
     let operations = (2 * ROWS * 768 * 3072 * REPEATS * threads) as f64;
     let product = |input: &Rows| {
-        Cpu.run(|| {
-            let mut output = Rows::new(3072);
-            (0..REPEATS).for_each(|_| Cpu.linear(input, &layer, &mut output));
-        });
+        let mut output = Rows::new(3072);
+        (0..REPEATS).for_each(|_| cpu.linear(input, &layer, &mut output));
     };
     let fastest = (0..12).map(|_| on_threads(threads, &inputs, product)).fold(f64::INFINITY, f64::min);
     operations / fastest / 1e9
