@@ -2,13 +2,17 @@
 
 CARGO ?= cargo
 BENCH_MODEL := target/bench/vit-b-32
+BENCH_VENV := target/bench/peers-venv
+BENCH_PYTHON := $(BENCH_VENV)/bin/python
+ROUNDS ?= 5
+IMAGES ?= 256
 TOOLS := target/tools
 
 .DEFAULT_GOAL := help
-.PHONY: help build test format lint unit docs readme deny bench conformance
+.PHONY: help build test format lint unit docs readme deny bench bench-peers conformance
 
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1	\2/p' $(MAKEFILE_LIST) | expand -t 16
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1	\2/p' $(MAKEFILE_LIST) | expand -t 20
 
 build: ## build the command, optimised: target/release/clipgauge
 	$(CARGO) build --release --locked
@@ -39,6 +43,19 @@ $(TOOLS)/bin/cargo-deny:
 
 bench: $(BENCH_MODEL)/model.safetensors ## measure with a model of ViT-B/32's size
 	$(CARGO) bench --workspace --locked
+
+bench-peers: $(BENCH_VENV)/installed $(BENCH_MODEL)/model.safetensors ## measure against other tools; see bench/README.md
+	$(CARGO) build --release --locked
+	$(CARGO) build --release --locked -p clipgauge-core --example stages
+	$(CARGO) build --release --locked --manifest-path bench/peers/candle/Cargo.toml --target-dir target/bench/candle
+	test -e target/bench/work/done || $(BENCH_PYTHON) bench/work.py target/bench/work
+	test -e target/bench/exported/done || $(BENCH_PYTHON) bench/export.py $(BENCH_MODEL) target/bench/exported
+	$(BENCH_PYTHON) bench/peers.py --rounds $(ROUNDS) --images $(IMAGES) --peers "$(PEERS)"
+
+$(BENCH_VENV)/installed: bench/requirements.txt
+	python3 -m venv $(BENCH_VENV)
+	$(BENCH_VENV)/bin/pip install --quiet --disable-pip-version-check -r $<
+	touch $@
 
 conformance: ## print how far each golden model is from the reference
 	@$(CARGO) run --quiet --release --locked -p clipgauge-core --example conformance -- tests/golden/models ../shared/golden/models

@@ -158,6 +158,21 @@ pub(crate) struct ModelArgs {
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Model")]
+pub(crate) struct PrecisionArgs {
+    /// What the model's linear layers are computed in
+    ///
+    /// f32 gives the reference's scores. int8 is faster and takes less memory, and its scores differ a little: use the
+    /// one or the other for all scores that are compared with each other.
+    #[arg(
+        long,
+        default_value = Precision::default().name(),
+        value_parser = value::member(Precision::ALL, Precision::name, |precision| Some(precision.help().to_owned())),
+    )]
+    pub(crate) precision: Precision,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Model")]
 pub(crate) struct WorkArgs {
     /// Put captions in lower case and drop their punctuation first
     ///
@@ -166,13 +181,8 @@ pub(crate) struct WorkArgs {
     #[arg(long)]
     pub(crate) canonicalize_captions: bool,
 
-    /// The precision of the arithmetic
-    #[arg(
-        long,
-        default_value = Precision::default().name(),
-        value_parser = value::member(Precision::ALL, Precision::name, |_| None),
-    )]
-    pub(crate) precision: Precision,
+    #[command(flatten)]
+    pub(crate) precision: PrecisionArgs,
 
     /// How many encoders work at once [default: one per core]
     #[arg(long, value_name = "N", value_parser = value::at_least_one)]

@@ -32,7 +32,7 @@ pub(crate) fn score_options(args: ScoreArgs) -> ScoreOptions {
         canonicalize_captions: model.work.canonicalize_captions,
         threads: model.work.threads,
         batch_size: model.work.batch_size,
-        precision: model.work.precision,
+        precision: model.work.precision.precision,
         fetch: fetch_options(&fetch),
         decode: decode_options(&pictures),
     }
@@ -44,6 +44,7 @@ pub(crate) fn compare_options(args: &CompareArgs) -> CompareOptions {
         models: args.model.models.clone(),
         metrics: args.model.metrics.clone(),
         canonicalize_captions: args.model.canonicalize_captions,
+        precision: args.model.precision.precision,
         fetch: fetch_options(&args.fetch),
         decode: decode_options(&args.pictures),
     }
@@ -79,7 +80,7 @@ pub(crate) fn embed_options(args: EmbedArgs) -> Result<EmbedOptions, anyhow::Err
         canonicalize_captions: model.work.canonicalize_captions,
         threads: model.work.threads,
         batch_size: model.work.batch_size,
-        precision: model.work.precision,
+        precision: model.work.precision.precision,
         fetch: fetch_options(&fetch),
         decode: decode_options(&pictures),
         ..EmbedOptions::new(input_of(input), output.output)
@@ -127,7 +128,7 @@ mod tests {
     use std::time::Duration;
 
     use clap::Parser;
-    use clipgauge::options::TableFormat;
+    use clipgauge::options::{Precision, TableFormat};
 
     use super::*;
     use crate::args::{Cli, Command};
@@ -192,6 +193,7 @@ mod tests {
             "--canonicalize-captions",
             "--threads=3",
             "--batch-size=5",
+            "--precision=int8",
             "--concurrency=7",
             "--per-host=2",
             "--timeout=2m",
@@ -220,6 +222,7 @@ mod tests {
             canonicalize_captions: true,
             threads: NonZeroUsize::new(3),
             batch_size: NonZeroUsize::new(5).expect("not zero"),
+            precision: Precision::Int8,
             fetch: FetchOptions {
                 concurrency: 7,
                 per_host: 2,

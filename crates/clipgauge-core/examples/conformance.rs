@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::error::Error;
 use std::path::{Path, PathBuf};
 
-use clipgauge_core::backend::cpu::Cpu;
+use clipgauge_core::backend::cpu::vector_lanes;
 use clipgauge_core::family;
 use clipgauge_core::metric::{Compare, Metric};
 use clipgauge_core::model_files::ModelFiles;
@@ -29,7 +29,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             }
         }
     }
-    println!("Numbers in a vector: {}\n", Cpu.vector_lanes());
+    println!("Numbers in a vector: {}\n", vector_lanes());
     println!("| golden model | family | images: 1 − cosine | texts: 1 − cosine | similarity | logit, relative |");
     println!("|---|---|---|---|---|---|");
     folders.into_values().try_for_each(|folder| compare(&folder))

@@ -7,6 +7,6 @@ mod backend;
 mod encoder;
 mod metric;
 
-pub use backend::backend;
+pub use backend::{backend, backend_within};
 pub use encoder::encoder;
 pub use metric::metric;

@@ -49,8 +49,8 @@ macro_rules! families {
                 match self { $(Self::$variant => $model_type),* }
             }
 
-            fn load(self, files: &ModelFiles) -> Result<Box<dyn Encoder>, LoadError> {
-                match self { $(Self::$variant => Ok(Box::new($file::load(files, Cpu)?))),* }
+            fn load(self, files: &ModelFiles, backend: Cpu) -> Result<Box<dyn Encoder>, LoadError> {
+                match self { $(Self::$variant => Ok(Box::new($file::load(files, backend)?))),* }
             }
 
             fn describe(self, files: &ModelFiles) -> Result<Description, LoadError> {
@@ -95,7 +95,7 @@ impl ModelFamily {
     }
 }
 
-/// Reads a model and makes it ready to encode, on this machine's CPU.
+/// Reads a model and makes it ready to encode in f32, on this machine's CPU.
 ///
 /// A folder in Hugging Face's form goes before one in open_clip's, where it is both.
 ///
@@ -111,7 +111,7 @@ pub fn load(files: &ModelFiles) -> Result<Box<dyn Encoder>, LoadError> {
 /// As [`load`].
 pub fn load_with(files: &ModelFiles, options: &LoadOptions) -> Result<Box<dyn Encoder>, LoadError> {
     let family = of(files)?;
-    loading::with_threads(options.threads, || family.load(files))
+    loading::with_threads(options.threads, || family.load(files, Cpu::new(options.precision)))
 }
 
 /// Says what a model is without loading it: of its weights, headers are read, and these may be missing.

@@ -17,6 +17,7 @@ pub mod family;
 pub mod metric;
 pub mod model_files;
 pub mod pixels;
+pub mod precision;
 pub mod preprocess;
 pub mod resize;
 pub mod spec;

@@ -22,7 +22,7 @@ use serde::Serialize;
 use crate::address::Address;
 use crate::cancel::Cancel;
 use crate::loading::{LoadedModel, load, load_with_tokenizer};
-use crate::options::DEFAULT_MODEL;
+use crate::options::{DEFAULT_MODEL, Precision};
 use crate::picture::decode_guarded;
 use crate::progress::Progress;
 use crate::row::RowError;
@@ -70,6 +70,8 @@ pub struct CompareOptions {
     pub metrics: Vec<Metric>,
     /// Whether texts are put in lower case and lose their punctuation first.
     pub canonicalize_captions: bool,
+    /// What the models' linear layers are computed in.
+    pub precision: Precision,
     /// Limits of fetching.
     pub fetch: FetchOptions,
     /// Limits of decoding.
@@ -82,6 +84,7 @@ impl Default for CompareOptions {
             models: vec![DEFAULT_MODEL.to_owned()],
             metrics: vec![Metric::default()],
             canonicalize_captions: false,
+            precision: Precision::default(),
             fetch: FetchOptions::default(),
             decode: DecodeOptions::default(),
         }
@@ -145,10 +148,11 @@ pub fn compare(
     let contents = fetch(items, options, cancel)?;
     let reads_text = items.iter().any(|item| matches!(item, Item::Text(_)));
     let mut comparisons = Vec::with_capacity(options.models.len() * options.metrics.len());
+    let load_options = LoadOptions { precision: options.precision, ..LoadOptions::default() };
     for name in &options.models {
         let LoadedModel { encoder, revision, .. } = match reads_text {
-            true => load_with_tokenizer(name, LoadOptions::default(), progress, cancel)?,
-            false => load(name, LoadOptions::default(), progress, cancel)?,
+            true => load_with_tokenizer(name, load_options, progress, cancel)?,
+            false => load(name, load_options, progress, cancel)?,
         };
         let metrics = options.metrics.iter().map(|metric| Ok((*metric, metric.comparer(encoder.spec())?)));
         let metrics = metrics.collect::<Result<Vec<_>, CompareError>>()?;

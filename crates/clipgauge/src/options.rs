@@ -12,6 +12,7 @@ use crate::source::FetchOptions;
 
 pub use crate::scorer::DEFAULT_BATCH_SIZE;
 pub use crate::table::TableFormat;
+pub use clipgauge_core::precision::Precision;
 
 /// The model that is used when none is named.
 pub const DEFAULT_MODEL: &str = "openai/clip-vit-base-patch32";
@@ -52,7 +53,7 @@ pub struct ScoreOptions {
     pub threads: Option<NonZeroUsize>,
     /// How many rows an encoder takes at once. Never changes a score.
     pub batch_size: NonZeroUsize,
-    /// The precision of the arithmetic.
+    /// What the model's linear layers are computed in.
     pub precision: Precision,
     /// Limits of fetching.
     pub fetch: FetchOptions,
@@ -242,27 +243,6 @@ pub enum OptionsError {
         /// What it would be.
         names: [&'static str; 2],
     },
-}
-
-/// The precision of an encoder's arithmetic.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[non_exhaustive]
-pub enum Precision {
-    /// 32-bit floating point, as the reference implementations.
-    #[default]
-    F32,
-}
-
-impl Precision {
-    /// Every precision.
-    pub const ALL: &[Self] = &[Self::F32];
-
-    /// The name, as `--precision` takes it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::F32 => "f32",
-        }
-    }
 }
 
 /// A column with scores.

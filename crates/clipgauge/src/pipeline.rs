@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use clipgauge_core::family::LoadOptions;
 use clipgauge_core::metric::MetricError;
+use clipgauge_core::precision::Precision;
 
 use crate::atomic::AtomicFile;
 use crate::cancel::Cancel;
@@ -128,9 +129,11 @@ pub fn embed_table(
     let errors = ErrorsFile::new(errors_file::path(&run_options))?;
     options.summary.as_deref().map_or(Ok(()), AtomicFile::check)?;
     let sources = Sources::new(options.fetch.clone())?;
+    let load_options = loading(options.threads, options.precision);
     let LoadedModel { encoder, id, revision } =
-        stats.time(Stage::Load, || load_with_tokenizer(&options.model, loading(options.threads), progress, cancel))?;
-    let mut notes = vec![("clipgauge.model", options.model.clone())];
+        stats.time(Stage::Load, || load_with_tokenizer(&options.model, load_options, progress, cancel))?;
+    let precision = options.precision.name().to_owned();
+    let mut notes = vec![("clipgauge.model", options.model.clone()), ("clipgauge.precision", precision)];
     notes.extend(revision.clone().map(|revision| ("clipgauge.revision", revision)));
     let mut output = VectorOutput::begin(place, options, columns, encoder.spec().embedding_width, notes)?;
     let embedder = Embedder::new(encoder)
@@ -199,9 +202,9 @@ struct Loaded {
 fn load_scorer(options: &ScoreOptions, progress: &dyn Progress, cancel: &Cancel) -> Result<Loaded, ScoreTableError> {
     let mut scorer: Option<Scorer> = None;
     let (mut model_ids, mut revisions) = (Vec::new(), Vec::new());
+    let load_options = loading(options.threads, options.precision);
     for name in &options.models {
-        let LoadedModel { encoder, id, revision } =
-            load_with_tokenizer(name, loading(options.threads), progress, cancel)?;
+        let LoadedModel { encoder, id, revision } = load_with_tokenizer(name, load_options, progress, cancel)?;
         let mut metrics = options.metrics.iter().map(|metric| metric.comparer(encoder.spec()));
         let first = metrics.next().ok_or(OptionsError::Missing { flag: "--metric" })??;
         let with_model = match scorer {
@@ -222,6 +225,7 @@ fn load_scorer(options: &ScoreOptions, progress: &dyn Progress, cancel: &Cancel)
 }
 
 /// How models are made ready by as many threads as are to work with them.
-fn loading(threads: Option<NonZeroUsize>) -> LoadOptions {
-    threads.map_or_else(LoadOptions::default, |threads| LoadOptions { threads })
+fn loading(threads: Option<NonZeroUsize>, precision: Precision) -> LoadOptions {
+    let defaults = LoadOptions::default();
+    LoadOptions { threads: threads.unwrap_or(defaults.threads), precision }
 }

@@ -4,7 +4,7 @@ use clap::Args;
 use clipgauge::core::metric::Metric;
 use clipgauge::options::DEFAULT_MODEL;
 
-use super::{FetchArgs, PictureArgs, ScreenArgs, metric_help};
+use super::{FetchArgs, PictureArgs, PrecisionArgs, ScreenArgs, metric_help};
 use crate::value;
 
 /// Compare two images, two texts, or an image with a text
@@ -60,6 +60,9 @@ pub(crate) struct CompareModelArgs {
     /// Put texts in lower case and drop their punctuation first, as SigLIP 2 was trained
     #[arg(long)]
     pub(crate) canonicalize_captions: bool,
+
+    #[command(flatten)]
+    pub(crate) precision: PrecisionArgs,
 }
 
 const EXAMPLES: &str = "\

@@ -3,6 +3,7 @@
 use std::fs;
 
 use clipgauge::core::family::ModelFamily;
+use clipgauge::core::precision::Precision;
 use clipgauge::source::SourceKind;
 use clipgauge::table::TableFormat;
 use clipgauge_testing::Hub;
@@ -147,6 +148,13 @@ fn every_member_of_a_registry_is_written_about() {
     for family in families {
         let text = section(&models, &family).unwrap_or_else(|| panic!("docs/models.md lacks `## {family}`"));
         assert!(text.len() > 100, "docs/models.md says next to nothing of {family}");
+    }
+
+    let precisions = read("docs/precision.md");
+    for precision in Precision::ALL {
+        let text = section(&precisions, &format!("`{precision}`"));
+        let text = text.unwrap_or_else(|| panic!("docs/precision.md lacks {precision}"));
+        assert!(text.len() > 100, "docs/precision.md says next to nothing of {precision}");
     }
 }
 

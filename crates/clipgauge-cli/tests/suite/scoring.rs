@@ -129,6 +129,38 @@ fn scores_do_not_depend_on_how_the_work_is_cut() {
 }
 
 #[test]
+fn scores_in_8_bits_are_near_those_in_f32_and_do_not_depend_on_how_the_work_is_cut() {
+    let bench = bench();
+    let scored = |flags: &str| {
+        let ran = bench.run(&format!("score pairs.csv --model pictoclip --quiet --summary s.json {flags}"));
+        column(ran.expect_code(0).text(), "similarity")
+    };
+    let exact = scored("");
+    let expected = scored("--precision int8");
+    assert!(bench.text("s.json").contains("\"precision\": \"int8\""), "{}", bench.text("s.json"));
+    for (batch, threads) in [1, 3, 32].into_iter().flat_map(|batch| [1, 2].map(|threads| (batch, threads))) {
+        let flags = format!("--precision int8 --batch-size {batch} --threads {threads}");
+        assert_eq!(scored(&flags), expected, "{flags} changes scores");
+    }
+
+    let number = |cell: &String| cell.parse::<f64>().expect("a score");
+    let drift = exact.iter().map(number).zip(expected.iter().map(number)).map(|(exact, near)| (exact - near).abs());
+    let mut drift: Vec<f64> = drift.collect();
+    drift.sort_by(f64::total_cmp);
+    assert!(drift[0] < drift[drift.len() - 1], "int8 computes what f32 does");
+    let at = (drift.len() * 99).div_ceil(100) - 1;
+    assert!(drift[at] <= 0.01, "the 99th percentile of the drift is {}", drift[at]);
+
+    // Both commands use the same arithmetic.
+    let table = bench.text("pairs.csv");
+    let row = csv::Reader::from_reader(table.as_bytes()).records().next().expect("a row").expect("a row");
+    let caption = format!("text:{}", &row[1]);
+    let args = ["compare", &row[0], &caption, "--model=pictoclip", "--precision=int8"];
+    let compared = Ran::of(bench.command(args).output().expect("runs")).expect_code(0);
+    assert_eq!(compared.text().trim(), expected[0]);
+}
+
+#[test]
 fn a_file_in_place_and_a_pipe_give_the_same() {
     let bench = bench();
     let flags = "--model pictoclip --quiet";

@@ -9,6 +9,7 @@ use std::thread;
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
 
 use crate::error::LoadError;
+use crate::precision::Precision;
 
 /// The most threads that load a model. Each holds a matrix as it is read beside the same one packed; more threads than
 /// these would wait for the memory and take more of it.
@@ -19,12 +20,15 @@ const MAX_THREADS: usize = 4;
 pub struct LoadOptions {
     /// How many threads load at once; beyond a few, more make no difference.
     pub threads: NonZeroUsize,
+    /// What the linear layers are computed in.
+    pub precision: Precision,
 }
 
 impl Default for LoadOptions {
-    /// A thread for each core.
+    /// A thread for each core, and linear layers in f32.
     fn default() -> Self {
-        Self { threads: thread::available_parallelism().unwrap_or(NonZeroUsize::MIN) }
+        let threads = thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+        Self { threads, precision: Precision::default() }
     }
 }
 

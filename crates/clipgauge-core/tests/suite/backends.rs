@@ -2,8 +2,16 @@
 
 use clipgauge_core::backend::cpu::Cpu;
 use clipgauge_core::conformance;
+use clipgauge_core::precision::Precision;
 
 #[test]
 fn the_cpu_computes_what_the_operations_are_defined_as() {
-    conformance::backend(&Cpu);
+    conformance::backend(&Cpu::default());
+}
+
+/// The steps of 8 bits are 1/255 of a row's range and 1/127 or, on a kernel that sums pairs in 16 bits, 1/63 of a
+/// weight's: 0.003 of what was summed, and here up to several times that, as thousands of numbers are looked at.
+#[test]
+fn linear_layers_in_8_bits_are_near_and_each_row_stands_alone() {
+    conformance::backend_within(&Cpu::new(Precision::Int8), 0.02);
 }

@@ -1,12 +1,13 @@
 //! Every golden model folder: embeddings and similarities equal the reference's, and no item's vector depends on
 //! what it is encoded with.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use clipgauge_core::encoder::Encoder;
-use clipgauge_core::family::{self, ModelFamily};
+use clipgauge_core::family::{self, LoadOptions, ModelFamily};
 use clipgauge_core::model_files::ModelFiles;
 use clipgauge_core::pixels::PixelBatch;
+use clipgauge_core::precision::Precision;
 use clipgauge_core::tokenize::TokenBatch;
 
 use crate::golden;
@@ -27,8 +28,16 @@ struct Model {
 }
 
 impl Model {
-    fn read(folder: &Path, golden: &str, texts: fn(&Path, &Tensors, &dyn Encoder) -> Vec<Vec<u32>>) -> Self {
-        let encoder = family::load(&ModelFiles::Folder(folder.to_owned()));
+    fn read(
+        folder: &Path,
+        precision: Precision,
+        golden: &str,
+        texts: fn(&Path, &Tensors, &dyn Encoder) -> Vec<Vec<u32>>,
+    ) -> Self {
+        let encoder = family::load_with(
+            &ModelFiles::Folder(folder.to_owned()),
+            &LoadOptions { precision, ..LoadOptions::default() },
+        );
         let encoder = encoder.unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
         let golden = Tensors::read(&folder.join(golden));
         Self {
@@ -51,14 +60,20 @@ impl Model {
     }
 }
 
-/// The golden models with embeddings.
+/// The golden models with embeddings, in f32.
 fn models() -> impl Iterator<Item = Model> {
-    golden::entries("models").into_iter().map(|folder| Model::read(&folder, "golden.safetensors", golden_texts))
+    models_in(Precision::F32)
+}
+
+fn models_in(precision: Precision) -> impl Iterator<Item = Model> {
+    let read = move |folder: PathBuf| Model::read(&folder, precision, "golden.safetensors", golden_texts);
+    golden::entries("models").into_iter().map(read)
 }
 
 /// Those with scores of texts and pictures, which `families.rs` holds to the reference.
-fn families() -> impl Iterator<Item = Model> {
-    golden::entries("families").into_iter().map(|folder| Model::read(&folder, "expected.safetensors", captions))
+fn families_in(precision: Precision) -> impl Iterator<Item = Model> {
+    let read = move |folder: PathBuf| Model::read(&folder, precision, "expected.safetensors", captions);
+    golden::entries("families").into_iter().map(read)
 }
 
 /// Pictures `indices` of the golden batch.
@@ -152,7 +167,7 @@ fn embeddings_and_similarities_equal_the_reference() {
 
 #[test]
 fn every_family_has_a_golden_model() {
-    let known: Vec<_> = models().chain(families()).map(|model| model.encoder.spec().family).collect();
+    let known: Vec<_> = models().chain(families_in(Precision::F32)).map(|model| model.encoder.spec().family).collect();
     for family in ModelFamily::ALL {
         assert!(known.contains(&Some(*family)), "no golden model of {}", family.name());
     }
@@ -160,7 +175,10 @@ fn every_family_has_a_golden_model() {
 
 #[test]
 fn a_vector_does_not_depend_on_its_batch() {
-    for model in models().chain(families()) {
+    for (precision, model) in Precision::ALL
+        .iter()
+        .flat_map(|&precision| models_in(precision).chain(families_in(precision)).map(move |model| (precision, model)))
+    {
         let Model { name, encoder, golden, texts } = &model;
         let (image_count, text_count) = (golden.shape("pixel_values")[0], texts.len());
         // Many more rows than any kernel's tile or block, in another order, with repetitions.
@@ -170,11 +188,11 @@ fn a_vector_does_not_depend_on_its_batch() {
         let texts_together = encoder.encode_texts(&model.texts(&text_order)).unwrap();
         for (row, &index) in image_order.iter().enumerate() {
             let alone = encoder.encode_images(&pictures(golden, &[index])).unwrap();
-            assert_eq!(alone.row(0), images.row(row), "{name}: picture {index} at row {row}");
+            assert_eq!(alone.row(0), images.row(row), "{name} in {precision}: picture {index} at row {row}");
         }
         for (row, &index) in text_order.iter().enumerate() {
             let alone = encoder.encode_texts(&model.texts(&[index])).unwrap();
-            assert_eq!(alone.row(0), texts_together.row(row), "{name}: text {index} at row {row}");
+            assert_eq!(alone.row(0), texts_together.row(row), "{name} in {precision}: text {index} at row {row}");
         }
     }
 }

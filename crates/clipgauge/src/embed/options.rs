@@ -71,7 +71,7 @@ pub struct EmbedOptions {
     pub threads: Option<NonZeroUsize>,
     /// How many rows an encoder takes at once. Never changes a vector.
     pub batch_size: NonZeroUsize,
-    /// The precision of the arithmetic.
+    /// What the model's linear layers are computed in.
     pub precision: Precision,
     /// Limits of fetching.
     pub fetch: FetchOptions,

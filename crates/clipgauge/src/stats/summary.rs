@@ -127,7 +127,7 @@ pub struct RunOptions {
     pub error_column: Option<String>,
     /// Whether captions were put in lower case and lost their punctuation first.
     pub canonicalize_captions: bool,
-    /// The precision of the arithmetic.
+    /// What the model's linear layers were computed in.
     pub precision: &'static str,
     /// How many encoders worked at once; `None` for one per core.
     pub threads: Option<usize>,

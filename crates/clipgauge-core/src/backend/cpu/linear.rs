@@ -9,7 +9,7 @@ use crate::backend::{Activation, Rows};
 const FEED_FORWARD_ROWS: usize = 192;
 
 /// A linear layer with its weight packed.
-pub struct Linear {
+pub(super) struct Linear {
     weight: Panels,
     bias: Option<Vec<f32>>,
 }

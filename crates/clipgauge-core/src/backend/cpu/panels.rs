@@ -1,8 +1,7 @@
 //! The right-hand matrix of a product in the order in which the kernel reads it: panels of a few columns, each with
 //! its rows one after the other.
 
-use rten_simd::ops::BitOps;
-use rten_simd::{Isa, SimdOp};
+use super::vector_lanes;
 
 /// Numbers in a cache line. Panels begin at one, so that no vector of them lies across two.
 const LINE: usize = 16;
@@ -98,17 +97,8 @@ impl Panels {
 
 /// Columns of a panel: as many vectors as one tile of the kernel is wide.
 pub(super) fn panel_width() -> usize {
-    struct PanelWidth;
-    impl SimdOp for PanelWidth {
-        type Output = usize;
-
-        #[inline(always)]
-        fn eval<I: Isa>(self, isa: I) -> usize {
-            let lanes = isa.f32().len();
-            lanes * vectors(lanes)
-        }
-    }
-    PanelWidth.dispatch()
+    let lanes = vector_lanes();
+    lanes * vectors(lanes)
 }
 
 /// Vectors that a tile is wide, by the numbers in a vector: with six rows, the sums fill the registers.

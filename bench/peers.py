@@ -1,0 +1,141 @@
+"""Measures clipgauge against its peers and writes bench/RESULTS.md: `make bench-peers`; see bench/README.md."""
+
+import argparse
+import csv
+import json
+import subprocess
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+import contestants
+import machine
+import measure
+import report
+from contestants import BENCH, OURS, OURS_INT8, PEERS, TRANSFORMERS, Contestant
+
+WORK = BENCH / "work"
+QUARTER = 4
+"""Settings other than the first, and peers that are far behind, get this part of the rows."""
+
+
+def cut(caption_set: str, rows: int) -> Path:
+    """A table of the first rows of a set, beside it, so that its paths hold."""
+    lines = (WORK / f"{caption_set}.csv").read_text(encoding="utf-8").splitlines(keepends=True)
+    path = WORK / f"{caption_set}-{rows}.csv"
+    path.write_text("".join(lines[: rows + 1]), encoding="utf-8")
+    return path
+
+
+def scores(out: Path) -> list[float]:
+    with out.open(newline="", encoding="utf-8") as file:
+        return [float(row["similarity"]) for row in csv.DictReader(file)]
+
+
+class Benchmark:
+    def __init__(self, options: argparse.Namespace) -> None:
+        self.options = options
+        names = options.peers.split(",") if options.peers else [peer.name for peer in PEERS]
+        unknown = set(names) - {peer.name for peer in PEERS}
+        if unknown:
+            known = ", ".join(peer.name for peer in PEERS)
+            raise SystemExit(f"no peer is called {', '.join(sorted(unknown))}; there are {known}")
+        self.peers = [peer for peer in PEERS if peer.name in names]
+        self.int8 = contestants.has_int8()
+        self.runs: list[dict[str, object]] = []
+        self.scores: dict[str, dict[str, list[float]]] = {}
+        self.stages: list[dict[str, object]] = []
+
+    def ours(self, peer: Contestant) -> Contestant:
+        """Which of ours a peer is held against."""
+        return OURS_INT8 if peer.int8 and self.int8 else OURS
+
+    def run(self, contestant: Contestant, setting: tuple[str, int], rows: int, pair: str) -> None:
+        caption_set, cores = setting
+        out = BENCH / "scores.csv"
+        command = contestant.command(cut(caption_set, rows), out, cores)
+        cost = measure.run(command, cores, contestant.environment)
+        made = scores(out)
+        if len(made) != rows:
+            raise SystemExit(f"{contestant.name} wrote {len(made)} scores for {rows} rows")
+        if rows > len(self.scores.setdefault(caption_set, {}).get(contestant.name, [])):
+            self.scores[caption_set][contestant.name] = made
+        run = {"name": contestant.name, "set": caption_set, "cores": cores, "rows": rows, "pair": pair}
+        self.runs.append(run | asdict(cost))
+        print(f"{caption_set}, {cores} cores, {rows} rows: {contestant.name} {cost.wall:.1f} s", file=sys.stderr)
+
+    def setting(self, caption_set: str, cores: int, rows: int, rounds: int) -> None:
+        """Alternates ours and each peer's, and ours and theirs over one row for what starting costs."""
+        setting = (caption_set, cores)
+        for number in range(rounds):
+            for peer in self.peers:
+                if number > 0 and not peer.strong:
+                    continue
+                count = rows if peer.strong or peer is TRANSFORMERS else min(rows, self.options.images // QUARTER)
+                for contestant in (self.ours(peer), peer):
+                    if number < 3:
+                        self.run(contestant, setting, 1, "")
+                    self.run(contestant, setting, count, f"{peer.name} {number}")
+
+    def time_stages(self, cores: int, rows: int) -> None:
+        """Alternates here, too."""
+        table = cut("short", rows)
+        for _ in range(3):
+            for contestant in [OURS, *(peer for peer in self.peers if peer.is_python)]:
+                command = [
+                    "taskset", "-c", ",".join(map(str, measure.allowed_cores()[:cores])),
+                    *contestant.stages(table, cores),
+                ]  # fmt: skip
+                said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+                self.stages.append({"name": contestant.name, "cores": cores} | json.loads(said))
+            print(f"stages on {cores} cores", file=sys.stderr)
+
+    def int8_drift(self) -> dict[str, float]:
+        """The 99th percentile of what int8 changes in a score, by model."""
+        if not self.int8:
+            return {}
+        drifts = {}
+        for model, table in (("pictoclip", "examples/pairs.csv"), (str(contestants.MODEL), str(WORK / "short.csv"))):
+            made = []
+            for precision in ("f32", "int8"):
+                out = BENCH / "scores.csv"
+                score = [contestants.CLIPGAUGE, "score", table, "-o", out, "--model", model, "--precision", precision]
+                subprocess.run(score, cwd=contestants.ROOT, check=True, capture_output=True)
+                made.append(scores(out))
+            changes = sorted(abs(one - other) for one, other in zip(*made))
+            drifts[Path(model).name] = changes[round(0.99 * (len(changes) - 1))]
+        return drifts
+
+    def results(self) -> dict[str, object]:
+        all_cores = len(measure.allowed_cores())
+        images, rounds = self.options.images, self.options.rounds
+        fewer = max(images // QUARTER, 2)
+        self.setting("short", all_cores, images, rounds)
+        self.setting("short", 1, fewer, min(rounds, 3))
+        self.setting("long", all_cores, fewer, min(rounds, 3))
+        for cores in sorted({1, all_cores}):
+            self.time_stages(cores, min(images, 64))
+        return {
+            "machine": machine.describe(),
+            "versions": machine.versions(),
+            "command": f"make bench-peers ROUNDS={rounds} IMAGES={images}",
+            "runs": self.runs,
+            "scores": self.scores,
+            "stages": self.stages,
+            "int8_drift": self.int8_drift(),
+        }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=5, help="rounds of the first setting; others have at most 3")
+    parser.add_argument("--images", type=int, default=256, help="rows of the first setting; others have a quarter")
+    parser.add_argument("--peers", default="", help="names with commas between; all, if there is none")
+    options = parser.parse_args()
+    results = Benchmark(options).results()
+    (BENCH / "results.json").write_text(json.dumps(results), encoding="utf-8")
+    report.write(results, contestants.ROOT / "bench" / "RESULTS.md")
+
+
+if __name__ == "__main__":
+    main()
