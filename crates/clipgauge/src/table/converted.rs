@@ -18,6 +18,7 @@ pub struct ConvertedLayout {
     pub(super) names: Vec<String>,
     pub(super) added: Vec<Added>,
     /// How many of the added columns have scores.
+    #[cfg_attr(not(feature = "parquet"), expect(dead_code, reason = "texts need not be told from numbers in text"))]
     pub(super) scores: usize,
     pub(super) format: TableFormat,
 }
