@@ -24,7 +24,7 @@ const TILE_ROWS: usize = 6;
 const DEPTH_BLOCK: usize = 768;
 
 /// Rows that meet all panels before the next ones do.
-const ROW_BLOCK: usize = 96;
+const ROW_BLOCK: usize = 144;
 
 /// What happens to a sum.
 #[derive(Debug, Clone, Copy)]

@@ -6,7 +6,7 @@ use crate::backend::{Activation, Rows};
 
 /// Rows that go through both layers of a feed-forward together: their inner activations (`4 · width` each) then
 /// stay in the cache, while the weights are still read seldom enough.
-const FEED_FORWARD_ROWS: usize = 192;
+const FEED_FORWARD_ROWS: usize = 288;
 
 /// A linear layer with its weight packed.
 pub(super) struct Linear {
