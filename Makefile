@@ -50,7 +50,7 @@ bench-peers: $(BENCH_VENV)/installed $(BENCH_MODEL)/model.safetensors ## measure
 	$(CARGO) build --release --locked --manifest-path bench/peers/candle/Cargo.toml --target-dir target/bench/candle
 	test -e target/bench/work/done || $(BENCH_PYTHON) bench/work.py target/bench/work
 	test -e target/bench/exported/done || $(BENCH_PYTHON) bench/export.py $(BENCH_MODEL) target/bench/exported
-	$(BENCH_PYTHON) bench/peers.py --rounds $(ROUNDS) --images $(IMAGES) --peers "$(PEERS)"
+	$(BENCH_PYTHON) bench/peers.py --rounds $(ROUNDS) --images $(IMAGES) --peers "$(PEERS)" $(ADD)
 
 $(BENCH_VENV)/installed: bench/requirements.txt
 	python3 -m venv $(BENCH_VENV)
