@@ -32,9 +32,9 @@ precisions! {
     /// 32-bit floating point: the reference's numbers, to within rounding.
     #[default]
     F32 = "f32", "exact: the reference's scores to within rounding";
-    /// 8-bit whole numbers, weights scaled for each output and activations for each token: several times as fast,
-    /// a quarter of the memory for weights, and scores that differ a little.
-    Int8 = "int8", "faster and smaller: scores differ, most by less than 0.01";
+    /// 8-bit whole numbers, weights scaled for each output and activations for each token: a quarter of the memory for
+    /// weights, faster where the processor has VNNI, and scores that differ a little.
+    Int8 = "int8", "smaller, and faster where the processor has VNNI: scores differ a little";
 }
 
 impl fmt::Display for Precision {

@@ -172,7 +172,7 @@ impl PairEncoder {
             origins.push(match pair.image {
                 Image::Pixels(picture) => Ok(add(picture, None)),
                 Image::File(bytes) => {
-                    let content = stats.time_of(Stage::Decode, 0, || Content::of_image(bytes));
+                    let content = Content::of_image(bytes);
                     match first.entry(content) {
                         // A picture that failed fails for every pair that has it.
                         Entry::Occupied(pair) => origins[*pair.get()].clone(),

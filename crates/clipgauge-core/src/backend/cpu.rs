@@ -88,6 +88,7 @@ impl Backend for Cpu {
         contract: &Linear,
         residual: &mut Rows,
     ) {
+        assert_eq!(input.len(), residual.len(), "as many rows are added as there are");
         match (&expand.0, &contract.0) {
             (Weight::F32(expand), Weight::F32(contract)) => {
                 linear::feed_forward(input, expand, activation, contract, residual);

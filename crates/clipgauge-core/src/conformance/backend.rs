@@ -57,7 +57,9 @@ fn plain_linear(input: &[f64], weight: &[f64], bias: &[f64], inputs: usize) -> V
 }
 
 fn linear<B: Backend>(backend: &B, tolerance: f64) {
-    for (len, inputs, outputs) in [(1, 1, 1), (1, 40, 24), (7, 33, 50), (65, 600, 130), (3, 64, 1500)] {
+    for (len, inputs, outputs) in
+        [(1, 1, 1), (1, 40, 24), (7, 33, 50), (65, 600, 130), (3, 64, 1500), (2, 769, 17), (4, 3072, 33)]
+    {
         let what = format!("linear, {len} rows of {inputs} to {outputs}");
         let (input, weight, bias) = (rows(1, len, inputs), numbers(2, inputs * outputs), numbers(3, outputs));
         let layer = backend.prepare_linear(weight.clone(), Some(bias.clone()), inputs);
@@ -127,7 +129,7 @@ fn feed_forward<B: Backend>(backend: &B, tolerance: f64) {
         let mut sums = residual.clone();
         backend.feed_forward(&input, &expand, activation, &contract, &mut sums);
         assert_close(&what, sums.values(), &expected, 20.0 * tolerance);
-        for index in [0, 255, 256, 530] {
+        for index in [0, 127, 128, 287, 288, 530] {
             let mut alone = residual.gather([index]);
             backend.feed_forward(&input.gather([index]), &expand, activation, &contract, &mut alone);
             assert_eq!(alone.row(0), sums.row(index), "{what}: row {index} alone");

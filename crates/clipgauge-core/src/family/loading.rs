@@ -15,6 +15,9 @@ use crate::precision::Precision;
 /// these would wait for the memory and take more of it.
 const MAX_THREADS: usize = 4;
 
+/// How many of a tower's blocks are loaded before it is looked whether one failed.
+const AT_ONCE: usize = 48;
+
 /// How a model is made ready.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LoadOptions {
@@ -56,6 +59,13 @@ pub(super) fn each<T: Send>(
     count: usize,
     load: impl Fn(usize) -> Result<T, LoadError> + Send + Sync,
 ) -> Result<Vec<T>, LoadError> {
-    let loaded: Vec<_> = (0..count).into_par_iter().map(load).collect();
-    loaded.into_iter().collect()
+    let mut loaded = Vec::new();
+    // Some at a time: a configuration that promises a million of them must not make as many errors.
+    for first in (0..count).step_by(AT_ONCE) {
+        let some: Vec<_> = (first..count.min(first + AT_ONCE)).into_par_iter().map(&load).collect();
+        for one in some {
+            loaded.push(one?);
+        }
+    }
+    Ok(loaded)
 }

@@ -22,7 +22,7 @@ const PATIENCE: Duration = Duration::from_millis(50);
 
 /// The computing threads.
 pub(super) struct Computing {
-    threads: Vec<JoinHandle<()>>,
+    threads: Vec<JoinHandle<Instant>>,
     started: Instant,
     stats: Arc<Stats>,
 }
@@ -49,7 +49,10 @@ impl Computing {
         };
         let thread = |index| {
             let worker = worker.clone();
-            thread::Builder::new().name(format!("clipgauge-compute-{index}")).spawn(move || worker.work())
+            thread::Builder::new().name(format!("clipgauge-compute-{index}")).spawn(move || {
+                worker.work();
+                Instant::now()
+            })
         };
         let threads = (0..count.get()).map(thread).collect::<Result<_, _>>().map_err(ScoreTableError::Threads)?;
         Ok(Self { threads, started: Instant::now(), stats: Arc::clone(stats) })
@@ -63,10 +66,13 @@ impl Computing {
     /// Waits for the threads, which end when nothing more can come or the run is to end.
     pub(super) fn end(self) {
         let count = self.count();
+        // The last one's end, not now: what came after it was writing.
+        let mut took = Duration::ZERO;
         for thread in self.threads {
-            thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            let end = thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            took = took.max(end.duration_since(self.started));
         }
-        self.stats.encoders(count, self.started.elapsed());
+        self.stats.encoders(count, took);
     }
 }
 

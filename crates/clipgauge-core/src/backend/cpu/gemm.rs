@@ -2,7 +2,7 @@
 //! BLIS: a tile of the output is summed in registers, over panels that were packed before.
 //!
 //! Written once over `rten-simd`, which finds the widest vectors of this processor when it runs. A number of the output
-//! is one chain of multiply-adds in the order of the depth, whatever rows are beside it.
+//! is summed in an order that the depth alone decides, whatever rows are beside it.
 #![allow(
     unsafe_code,
     reason = "the inner loop cannot afford to check each of its loads; the bounds are asserted before it"
@@ -54,15 +54,9 @@ pub(super) struct Product<'a> {
 impl Product<'_> {
     /// Computes the product on this thread.
     pub(super) fn run(self) {
-        let (rows, depth, columns) = (self.input.rows, self.panels.depth(), self.panels.columns());
-        if rows == 0 || columns == 0 {
-            return;
+        if self.input.rows > 0 && self.panels.columns() > 0 {
+            self.dispatch();
         }
-        // What the loops below rely on.
-        assert!(self.input.stride >= depth && self.input.values.len() >= (rows - 1) * self.input.stride + depth);
-        assert!(self.output_stride >= columns && self.output.len() >= (rows - 1) * self.output_stride + columns);
-        assert!(self.bias.is_none_or(|bias| bias.len() == columns), "a bias for each of {columns} outputs");
-        self.dispatch();
     }
 }
 
@@ -83,6 +77,10 @@ impl SimdOp for Product<'_> {
 fn blocks<I: Isa, const VECTORS: usize>(isa: I, product: Product<'_>) {
     let Product { input, panels, bias, finish, output, output_stride } = product;
     let (rows, depth, columns) = (input.rows, panels.depth(), panels.columns());
+    // What the tiles rely on.
+    assert!(input.stride >= depth && input.values.len() >= (rows - 1) * input.stride + depth);
+    assert!(output_stride >= columns && output.len() >= (rows - 1) * output_stride + columns);
+    assert!(bias.is_none_or(|bias| bias.len() == columns), "a bias for each of {columns} outputs");
     let panel_width = VECTORS * isa.f32().len();
     // Blocks of one size, so that none is left with a few rows only.
     let depth_block = depth.div_ceil(depth.div_ceil(DEPTH_BLOCK).max(1)).max(1);
@@ -161,7 +159,7 @@ impl<const VECTORS: usize> Tile<'_, VECTORS> {
                 |vector| unsafe { ops.load_ptr(panel.add((index * VECTORS + vector) * lanes)) },
             );
             for (row, sums) in sums.iter_mut().enumerate() {
-                // SAFETY: `Product::run` has asserted that each row has `depth` numbers.
+                // SAFETY: `blocks` has asserted that each row has `depth` numbers.
                 let number = ops.splat(unsafe { *input.add(row * self.input_stride + index) });
                 for (sum, loaded) in sums.iter_mut().zip(loaded) {
                     *sum = ops.mul_add(number, loaded, *sum);
@@ -201,7 +199,7 @@ impl<const VECTORS: usize> Tile<'_, VECTORS> {
             if self.accumulates {
                 sum = ops.add(sum, ops.load_pad(&target[..count]).0);
             }
-            // SAFETY: `Product::run` has asserted that the output has as many columns as the mask lets through.
+            // SAFETY: `blocks` has asserted that the output has as many columns as the mask lets through.
             unsafe { ops.store_ptr_mask(sum, target.as_mut_ptr(), mask) };
         }
     }

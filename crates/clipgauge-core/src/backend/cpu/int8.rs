@@ -10,7 +10,7 @@ use rayon::{ThreadPool, ThreadPoolBuilder};
 use rten_gemm::{GemmExecutor, GemmInputA, GemmInputB, GemmOptions, PackedBMatrix};
 use rten_simd::{Isa, SimdOp};
 use rten_tensor::NdTensorView;
-use rten_vecmath::{ExtendInit, MinMax, Quantize};
+use rten_vecmath::{ExtendInit, MinMax, Quantize, Sum};
 
 use super::activation;
 use super::gemm::Finish;
@@ -83,12 +83,14 @@ impl Linear {
     pub(super) fn apply(&self, input: &[f32], finish: Finish, output: &mut [f32]) {
         let inputs = input.chunks(BLOCK_ROWS * self.inputs);
         let outputs = output.chunks_mut(BLOCK_ROWS * self.outputs);
-        WORKSPACE.with_borrow_mut(|Workspace { input: quantised, sums, .. }| {
-            for (input, output) in inputs.zip(outputs) {
-                quantised.set_rows(input, self.inputs);
-                self.multiply(quantised, finish, sums, output);
-            }
-        });
+        // Taken, not borrowed: in a caller's pool, this thread may begin another call while a product waits for others.
+        let mut workspace = WORKSPACE.take();
+        let Workspace { input: quantised, sums, .. } = &mut workspace;
+        for (input, output) in inputs.zip(outputs) {
+            quantised.set_rows(input, self.inputs);
+            self.multiply(quantised, finish, sums, output);
+        }
+        WORKSPACE.set(workspace);
     }
 
     /// `output = finish(input · weightᵀ + bias)` for one block of rows.
@@ -123,7 +125,9 @@ impl Linear {
 pub(super) fn feed_forward(input: &Rows, expand: &Linear, kind: Activation, contract: &Linear, residual: &mut Rows) {
     let inputs = input.values().chunks(BLOCK_ROWS * expand.inputs);
     let residuals = residual.values_mut().chunks_mut(BLOCK_ROWS * contract.outputs);
-    WORKSPACE.with_borrow_mut(|Workspace { input: quantised, inner, sums, row }| {
+    let mut workspace = WORKSPACE.take();
+    let Workspace { input: quantised, inner, sums, row } = &mut workspace;
+    {
         row.resize(expand.outputs, 0.0);
         for (input, residual) in inputs.zip(residuals) {
             quantised.set_rows(input, expand.inputs);
@@ -137,20 +141,27 @@ pub(super) fn feed_forward(input: &Rows, expand: &Linear, kind: Activation, cont
             }
             contract.multiply(inner, Finish::Add, sums, residual);
         }
-    });
+    }
+    WORKSPACE.set(workspace);
 }
 
 /// Quantises each output's weights: the whole numbers, and what one unit of them is worth.
 fn quantise_weight(weight: &[f32], inputs: usize, largest: f32) -> (Vec<i8>, Vec<f32>) {
     let mut quantised = Vec::with_capacity(weight.len());
     let scales = weight.chunks_exact(inputs).map(|weights| {
-        let scale = weights.iter().fold(0.0, |most: f32, weight| most.max(weight.abs())) / largest;
+        let most = weights.iter().fold(0.0, |most: f32, weight| most.max(weight.abs()));
+        let scale = or_nan(most / largest, weights);
         let per_unit = reciprocal(scale);
         quantised.extend(weights.iter().map(|weight| (weight * per_unit).round_ties_even() as i8));
         scale
     });
     let scales = scales.collect();
     (quantised, scales)
+}
+
+/// `scale`, and NaN where one of the numbers is: what 8 bits cannot say must show all the same, as it does in f32.
+fn or_nan(scale: f32, numbers: &[f32]) -> f32 {
+    if Sum::new(numbers).dispatch().is_nan() { f32::NAN } else { scale }
 }
 
 /// `1 / scale`, and 0 where only zeros, or numbers that are none for all purposes, were to be scaled.
@@ -187,7 +198,7 @@ impl Quantised {
         let (least, most) = MinMax::new(row).dispatch();
         // Zero has to be among the numbers that 8 bits can say.
         let (least, most) = (least.min(0.0), most.max(0.0));
-        let scale = (most - least) / LARGEST_ACTIVATION;
+        let scale = or_nan((most - least) / LARGEST_ACTIVATION, row);
         let per_unit = reciprocal(scale);
         let zero = (-least * per_unit).round_ties_even() as u8;
         self.values.reserve(row.len());
@@ -283,6 +294,17 @@ mod tests {
                 // The zero is rounded too, which moves the outermost numbers by half a step more.
                 prop_assert!((value - scale * (f32::from(q) - zero)).abs() <= 1.001 * scale, "{} as {}", value, q);
             }
+        }
+    }
+
+    #[test]
+    fn what_is_no_number_stays_none() {
+        for (weight, input) in
+            [([1.0, f32::NAN], [1.0, 1.0]), ([1.0, 1.0], [f32::NAN, 1.0]), ([1.0, f32::INFINITY], [1.0; 2])]
+        {
+            let mut output = [0.0];
+            Linear::pack(&weight, None, 2).apply(&input, Finish::Store, &mut output);
+            assert!(!output[0].is_finite(), "{weight:?} times {input:?} is {}", output[0]);
         }
     }
 

@@ -17,6 +17,7 @@ pub(super) struct Strided<'a> {
 impl<'a> Strided<'a> {
     /// Rows that lie without a gap.
     pub(super) fn dense(values: &'a [f32], width: usize) -> Self {
+        assert!(values.len().is_multiple_of(width), "{} numbers are not rows of {width}", values.len());
         Self { values, rows: values.len() / width, stride: width }
     }
 

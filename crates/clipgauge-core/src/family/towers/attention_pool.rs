@@ -40,7 +40,6 @@ impl<B: Backend> AttentionPool<B> {
         let probe = Rows::from_values(parameters.weights.f32(names.probe, &[1, 1, width])?, width);
         let (project, key_value) = input(parameters, &names.input, str::to_owned, width)?;
         let mut query = Rows::new(width);
-        // As all arithmetic is run, so that it does not depend on the threads that load.
         parameters.backend.linear(&probe, &project, &mut query);
         Ok(Self {
             shape,
