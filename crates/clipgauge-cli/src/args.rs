@@ -235,6 +235,13 @@ pub(crate) struct FetchArgs {
     /// The User-Agent sent with each request [default: one that names clipgauge]
     #[arg(long, value_name = "TEXT")]
     pub(crate) user_agent: Option<String>,
+
+    /// Use pictures even if their server asks not to
+    ///
+    /// Without it, a picture whose X-Robots-Tag header says noai, noimageai, noindex or noimageindex, to all or to the
+    /// name that --user-agent begins with, fails as opted_out.
+    #[arg(long)]
+    pub(crate) ignore_opt_outs: bool,
 }
 
 #[derive(Debug, Args)]

@@ -101,6 +101,7 @@ fn fetch_options(args: &FetchArgs) -> FetchOptions {
         max_bytes: args.max_bytes,
         headers: args.headers.clone(),
         user_agent: args.user_agent.clone(),
+        ignore_opt_outs: args.ignore_opt_outs,
         ..FetchOptions::default()
     }
 }
@@ -206,6 +207,7 @@ mod tests {
             "--header=A: b",
             "--header=C: d",
             "--user-agent=u",
+            "--ignore-opt-outs",
         ];
         let expected = ScoreOptions {
             output: Output::InPlace,
@@ -232,6 +234,7 @@ mod tests {
                 max_bytes: 1 << 20,
                 headers: vec![("A".to_owned(), "b".to_owned()), ("C".to_owned(), "d".to_owned())],
                 user_agent: Some("u".to_owned()),
+                ignore_opt_outs: true,
                 ..FetchOptions::default()
             },
             decode: DecodeOptions { max_pixels: 2000, apply_orientation: false, background: Some([16, 32, 48]) },

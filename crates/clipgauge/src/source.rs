@@ -122,6 +122,9 @@ pub struct FetchOptions {
     pub headers: Vec<(String, String)>,
     /// The `User-Agent`; `None` for the one that names this tool.
     pub user_agent: Option<String>,
+    /// Whether pictures are used even if their server asks not to, with `noai`, `noimageai`, `noindex` or
+    /// `noimageindex` in an `X-Robots-Tag` header.
+    pub ignore_opt_outs: bool,
 }
 
 impl Default for FetchOptions {
@@ -136,6 +139,7 @@ impl Default for FetchOptions {
             max_bytes: 50_000_000,
             headers: Vec::new(),
             user_agent: None,
+            ignore_opt_outs: false,
         }
     }
 }

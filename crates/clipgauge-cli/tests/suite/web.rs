@@ -42,7 +42,7 @@ fn every_manner_of_a_server_is_a_row_of_its_own() {
     // A port that was free a moment ago and that nobody listens at.
     let closed = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port");
     // What the server does, and what that comes to.
-    let cases: [(&str, Option<Reply>, &str); 17] = [
+    let cases: [(&str, Option<Reply>, &str); 18] = [
         ("/good", Some(good()), ""),
         ("/stalls", Some(Reply::stall()), "timeout"),
         ("/trickles", Some(good().trickle(1, Duration::from_millis(100))), "timeout"),
@@ -58,6 +58,7 @@ fn every_manner_of_a_server_is_a_row_of_its_own() {
         ("/page", None, "not_an_image"),
         ("/nothing", Some(Reply::ok("")), "empty"),
         ("/broken", Some(Reply::status(500)), "http_status"),
+        ("/opted-out", Some(good().header("X-Robots-Tag", "noai")), "opted_out"),
         ("/gone", Some(Reply::status(410)), "not_found"),
         ("/never-there", None, "not_found"),
     ];
@@ -94,7 +95,7 @@ fn every_manner_of_a_server_is_a_row_of_its_own() {
     }
     let summary: serde_json::Value = serde_json::from_str(&bench.text("s.json")).expect("JSON");
     assert_eq!(summary["failures"], serde_json::json!(failures));
-    assert_eq!(csv::Reader::from_reader(bench.text("out.csv.errors.csv").as_bytes()).into_records().count(), 14);
+    assert_eq!(csv::Reader::from_reader(bench.text("out.csv.errors.csv").as_bytes()).into_records().count(), 15);
 }
 
 #[test]

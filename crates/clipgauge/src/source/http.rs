@@ -2,6 +2,7 @@
 
 mod failure;
 mod limits;
+mod opt_out;
 mod redirect;
 
 use std::sync::Arc;
@@ -31,6 +32,8 @@ pub struct HttpSource {
     timeout: Duration,
     connect_timeout: Duration,
     max_bytes: u64,
+    /// The name by which opt-outs may call this client; `None` if they do not matter.
+    agent: Option<String>,
 }
 
 impl HttpSource {
@@ -45,6 +48,7 @@ impl HttpSource {
                 HeaderValue::from_str(user_agent).map_err(|_| SourceError::Header { name: "user-agent".to_owned() })?;
             builder = builder.user_agent(value);
         }
+        let agent = opt_out::agent_token(options.user_agent.as_deref().unwrap_or(client::USER_AGENT));
         Ok(Self {
             client: builder.build().map_err(SourceError::Client)?,
             limits: Limits::new(turns, options.per_host),
@@ -52,6 +56,7 @@ impl HttpSource {
             timeout: options.timeout,
             connect_timeout: options.connect_timeout,
             max_bytes: options.max_bytes,
+            agent: (!options.ignore_opt_outs).then_some(agent),
         })
     }
 
@@ -65,6 +70,9 @@ impl HttpSource {
             .map_err(|error| Failure::of_request(&error, url, self.connect_timeout))?;
         if !response.status().is_success() {
             return Err(Failure::of_status(&response));
+        }
+        if let Some(directive) = self.agent.as_ref().and_then(|agent| opt_out::directive(response.headers(), agent)) {
+            return Err(Failure::of_opt_out(response.url(), directive));
         }
         // Of a compressed body the length is not known beforehand.
         let announced = response.content_length().unwrap_or_default();

@@ -270,6 +270,53 @@ fn user_agent_can_be_chosen() {
 }
 
 #[test]
+fn opt_outs_are_heeded_unless_they_are_not_to_be() {
+    let server = Server::start();
+    let tagged = |tags: &[&str]| tags.iter().fold(Reply::ok("picture"), |reply, tag| reply.header("X-Robots-Tag", *tag));
+    let as_other = FetchOptions { user_agent: Some("Other/1.0 (bot)".into()), ..options() };
+    let anyway = FetchOptions { ignore_opt_outs: true, ..options() };
+    // With which options, what the server says, and the directive that forbids the picture.
+    let cases = [
+        ("nothing", options(), tagged(&[]), None),
+        ("other directives", options(), tagged(&["nofollow, noarchive"]), None),
+        ("one of several headers", options(), tagged(&["nofollow", "all, NOAI"]), Some("noai")),
+        ("for us", options(), tagged(&["clipgauge: noimageai"]), Some("noimageai")),
+        ("for another", options(), tagged(&["other: noindex"]), None),
+        ("for the name that is sent", as_other.clone(), tagged(&["other: noindex"]), Some("noindex")),
+        ("for the name that is not sent", as_other, tagged(&["clipgauge: noindex"]), None),
+        ("heeded by nobody", anyway, tagged(&["noindex, noimageindex"]), None),
+        // Would be a time-out if the body were waited for.
+        ("without the body", options(), tagged(&["noimageindex"]).claim_length(1000), Some("noimageindex")),
+        ("endless", options(), Reply::endless().header("x-robots-tag", "noindex"), Some("noindex")),
+    ];
+    for (name, options, reply, directive) in cases {
+        server.on("/", reply);
+        server.forget();
+        let found = fetch(options, &server.url("/"));
+        match directive {
+            Some(directive) => {
+                assert_error(name, found, RowErrorKind::OptedOut, &format!("asks with `X-Robots-Tag: {directive}`"));
+            }
+            None => assert_eq!(found.expect(name), b"picture", "{name}"),
+        }
+        assert_eq!(server.count("/"), 1, "{name}");
+    }
+}
+
+#[test]
+fn an_opt_out_counts_where_the_picture_is() {
+    let server = Server::start();
+    server.on("/moved", Reply::redirect("/1.png").header("x-robots-tag", "noai"));
+    server.on("/1.png", Reply::ok("picture"));
+    server.on("/away", Reply::redirect("/2.png"));
+    server.on("/2.png", Reply::ok("picture").header("x-robots-tag", "noai"));
+    server.on("/gone", Reply::status(404).header("x-robots-tag", "noai"));
+    assert_eq!(fetch(options(), &server.url("/moved")).unwrap(), b"picture");
+    assert_error("away", fetch(options(), &server.url("/away")), RowErrorKind::OptedOut, "noai");
+    assert_error("gone", fetch(options(), &server.url("/gone")), RowErrorKind::NotFound, "404");
+}
+
+#[test]
 fn options_that_cannot_be_used() {
     let header = |name: &str, value: &str| vec![(name.to_owned(), value.to_owned())];
     let cases = [

@@ -52,6 +52,15 @@ impl Failure {
         Self::new(kind, Retry::of_status(status, retry::wish(response.headers())), message)
     }
 
+    /// The server asks by this directive not to use the picture.
+    pub(super) fn of_opt_out(url: &Url, directive: &str) -> Self {
+        let message = format!(
+            "{} asks with `X-Robots-Tag: {directive}` not to use the picture (--ignore-opt-outs uses it all the same)",
+            host(url)
+        );
+        Self::new(RowErrorKind::OptedOut, Retry::Never, message)
+    }
+
     /// The body ended before it was whole.
     pub(super) fn of_transfer(error: &reqwest::Error, url: &Url, received: usize) -> Self {
         let message =
