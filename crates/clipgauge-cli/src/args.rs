@@ -212,6 +212,12 @@ pub(crate) struct FetchArgs {
     #[arg(long, value_name = "N", default_value = "16", value_parser = value::at_least_one)]
     pub(crate) per_host: NonZeroUsize,
 
+    /// After how many requests in a row without an answer a host is taken to be down; 0 for never
+    ///
+    /// Its rows then fail at once as host_down, but for one every ten seconds that tries whether it is back.
+    #[arg(long, value_name = "N", default_value = "10")]
+    pub(crate) host_failures: u32,
+
     /// The longest that fetching a picture may take, retries included
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = value::duration)]
     pub(crate) timeout: Duration,

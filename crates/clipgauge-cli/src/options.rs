@@ -95,6 +95,7 @@ fn fetch_options(args: &FetchArgs) -> FetchOptions {
     FetchOptions {
         concurrency: args.concurrency.get(),
         per_host: args.per_host.get(),
+        host_failures: args.host_failures,
         timeout: args.timeout,
         connect_timeout: args.connect_timeout,
         retries: args.retries,
@@ -197,6 +198,7 @@ mod tests {
             "--precision=int8",
             "--concurrency=7",
             "--per-host=2",
+            "--host-failures=4",
             "--timeout=2m",
             "--connect-timeout=1s",
             "--retries=0",
@@ -228,6 +230,7 @@ mod tests {
             fetch: FetchOptions {
                 concurrency: 7,
                 per_host: 2,
+                host_failures: 4,
                 timeout: Duration::from_secs(120),
                 connect_timeout: Duration::from_secs(1),
                 retries: 0,

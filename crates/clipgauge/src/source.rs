@@ -107,6 +107,9 @@ pub struct FetchOptions {
     pub concurrency: usize,
     /// The most requests under way at once to one host.
     pub per_host: usize,
+    /// After how many requests in a row without an answer (no name, no connection, no answer in time) a host is taken to
+    /// be down; 0 for never. Its rows then fail at once, but for one now and then that tries whether it is back.
+    pub host_failures: u32,
     /// The longest a whole fetch may take, retries and the waits between them included. Waiting for its turn is not.
     pub timeout: Duration,
     /// The longest a connection may take to be made.
@@ -132,6 +135,7 @@ impl Default for FetchOptions {
         Self {
             concurrency: 64,
             per_host: 16,
+            host_failures: 10,
             timeout: Duration::from_secs(30),
             connect_timeout: Duration::from_secs(10),
             retries: 3,

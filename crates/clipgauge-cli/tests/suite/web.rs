@@ -119,3 +119,35 @@ fn many_fetches_are_under_way_at_once_and_rows_stay_in_order() {
     let most = most.load(Ordering::SeqCst);
     assert!((6..=12).contains(&most), "{most} at once");
 }
+
+#[test]
+fn a_dead_host_fails_its_rows_soon_and_no_others() {
+    let (picture, stalling) = (picture(), Server::with(|_| Reply::stall()));
+    let healthy = Server::with(move |_| Reply::ok(picture.clone()));
+    let closed = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port");
+    let mut table = "url,caption\n".to_owned();
+    for row in 0..200 {
+        for url in [format!("http://{closed}/{row}"), stalling.url(&format!("/{row}")), healthy.url(&format!("/{row}"))] {
+            writeln!(table, "{url},red apple").expect("a string takes it");
+        }
+    }
+    let bench = Bench::new().with("web.csv", table);
+    let flags = "--model pictoclip --error-column why --timeout 2s --per-host 4 --host-failures 5";
+    run(&bench, &format!("score web.csv -o out.csv {flags}")).expect_code(3);
+
+    let out = bench.text("out.csv");
+    let mut kinds = [const { BTreeMap::new() }; 3];
+    for (index, row) in csv::Reader::from_reader(out.as_bytes()).into_records().enumerate() {
+        *kinds[index % 3].entry(row.expect("a row")[3].to_owned()).or_insert(0) += 1;
+    }
+    let [closed, stalled, healthy] = kinds;
+    assert_eq!(healthy, BTreeMap::from([(String::new(), 200)]));
+    for (name, kinds, own) in [("closed", closed, "network"), ("stalled", stalled, "timeout")] {
+        let others = kinds.keys().filter(|kind| ![own, "host_down"].contains(&kind.as_str())).count();
+        assert_eq!((others, kinds.values().sum::<i32>()), (0, 200), "{name}: {kinds:?}");
+    }
+    // Four at once, each for two seconds: it is down after the second four of them. Without that, it would be asked 200
+    // times, for 100 seconds. A slow machine may get to ask a few more, as probes.
+    let asked = stalling.requests().len();
+    assert!((8..100).contains(&asked), "asked {asked} times");
+}

@@ -1,6 +1,7 @@
 //! Images on web servers, fetched with limits of time, bytes and requests, and tried again where that may help.
 
 mod failure;
+mod health;
 mod limits;
 mod opt_out;
 mod redirect;
@@ -18,7 +19,7 @@ use crate::client::retry::Backoff;
 use crate::row::{RowError, RowErrorKind};
 use crate::source::{FetchOptions, ImageBytes, Source, SourceError, endless, too_large};
 use failure::Failure;
-use limits::Limits;
+use limits::{Limits, Sign};
 
 /// The most bytes set aside because a server says so; more than that has to arrive first.
 const MAX_RESERVED: u64 = 1 << 20;
@@ -51,7 +52,7 @@ impl HttpSource {
         let agent = opt_out::agent_token(options.user_agent.as_deref().unwrap_or(client::USER_AGENT));
         Ok(Self {
             client: builder.build().map_err(SourceError::Client)?,
-            limits: Limits::new(turns, options.per_host),
+            limits: Limits::new(turns, options.per_host, options.host_failures),
             backoff: Backoff { retries: options.retries, delay: options.retry_delay },
             timeout: options.timeout,
             connect_timeout: options.connect_timeout,
@@ -61,12 +62,12 @@ impl HttpSource {
     }
 
     /// One request and its whole body.
-    async fn request(&self, url: &Url) -> Result<Vec<u8>, Failure> {
-        let mut response = self
-            .client
-            .get(url.clone())
-            .send()
+    async fn request(&self, url: &Url, time: &mut TimeLeft) -> Result<Vec<u8>, Failure> {
+        let silence = || Failure::of_time(url, self.timeout, Sign::Silent);
+        let mut response = time
+            .spend(self.client.get(url.clone()).send())
             .await
+            .ok_or_else(silence)?
             .map_err(|error| Failure::of_request(&error, url, self.connect_timeout))?;
         if !response.status().is_success() {
             return Err(Failure::of_status(&response));
@@ -80,8 +81,12 @@ impl HttpSource {
             return Err(Failure::for_good(too_large(announced, self.max_bytes)));
         }
         let mut bytes = Vec::with_capacity(announced.min(MAX_RESERVED) as usize);
-        while let Some(chunk) =
-            response.chunk().await.map_err(|error| Failure::of_transfer(&error, response.url(), bytes.len()))?
+        let slowness = || Failure::of_time(url, self.timeout, Sign::Answered);
+        while let Some(chunk) = time
+            .spend(response.chunk())
+            .await
+            .ok_or_else(slowness)?
+            .map_err(|error| Failure::of_transfer(&error, response.url(), bytes.len()))?
         {
             if (bytes.len() + chunk.len()) as u64 > self.max_bytes {
                 return Err(Failure::for_good(endless(self.max_bytes)));
@@ -96,33 +101,43 @@ impl Source for HttpSource {
     type Place = Url;
 
     async fn fetch(&self, url: &Url) -> Result<ImageBytes, RowError> {
-        let mut left = self.timeout;
+        let mut time = TimeLeft(self.timeout);
+        let mut failed = None;
         let mut retry = 0;
         loop {
             // Taken anew for each try: one that waits to be tried again keeps nobody else waiting.
-            let turn = self.limits.turn(url).await;
-            let start = Instant::now();
-            let result = tokio::time::timeout(left, self.request(url)).await;
-            let overall = turn.leave_host();
-            left = left.saturating_sub(start.elapsed());
-
-            let failure = match result {
-                Ok(Ok(bytes)) => return Ok(ImageBytes::new(bytes, Some(overall))),
-                Ok(Err(failure)) => failure,
-                Err(_) => {
-                    let message = format!("nothing whole from {} within {:?}", failure::host(url), self.timeout);
-                    return Err(RowError::new(RowErrorKind::Timeout, message));
-                }
+            let turn = match self.limits.turn(url).await {
+                Ok(turn) => turn,
+                // What this fetch has met itself says more than what others have.
+                Err(down) => return Err(failed.unwrap_or(down)),
             };
-            drop(overall);
-            let Some(wait) = self.backoff.wait(retry, failure.retry, left) else {
+            let failure = match self.request(url, &mut time).await {
+                Ok(bytes) => return Ok(ImageBytes::new(bytes, Some(turn.leave_host(Sign::Answered, "")))),
+                Err(failure) => failure,
+            };
+            drop(turn.leave_host(failure.sign, &failure.error.message));
+            let Some(wait) = self.backoff.wait(retry, failure.retry, time.0) else {
                 return Err(failure.error);
             };
             tracing::debug!(host = url.host_str(), error = %failure.error, ?wait, "trying again");
             tokio::time::sleep(wait).await;
-            left = left.saturating_sub(wait);
+            time.0 = time.0.saturating_sub(wait);
+            failed = Some(failure.error);
             retry += 1;
         }
+    }
+}
+
+/// What is left of the time that a fetch may take. Only what the server is responsible for counts.
+struct TimeLeft(Duration);
+
+impl TimeLeft {
+    /// Does some work; `None` if the time is over before it is done.
+    async fn spend<T>(&mut self, work: impl Future<Output = T>) -> Option<T> {
+        let start = Instant::now();
+        let done = tokio::time::timeout(self.0, work).await;
+        self.0 = self.0.saturating_sub(start.elapsed());
+        done.ok()
     }
 }
 

@@ -449,3 +449,19 @@ fn files_without_a_size_are_limited_too() {
     let found = run(sources.fetch(&Address::File("/proc/self/maps".into())));
     assert_error("no size", found, RowErrorKind::TooLarge, "more than the 10 bytes");
 }
+
+#[test]
+fn a_host_that_answers_with_errors_is_not_down() {
+    let server = Server::start();
+    server.on("/broken", Reply::status(500));
+    server.on("/1.png", Reply::ok("picture"));
+    let options = FetchOptions { host_failures: 1, retries: 0, ..options() };
+    let sources = Sources::new(options).unwrap();
+    run(async {
+        let [broken, whole] = ["/broken", "/1.png"].map(|path| Address::parse(&server.url(path), ".".as_ref()).unwrap());
+        for _ in 0..30 {
+            assert_eq!(sources.fetch(&broken).await.unwrap_err().kind, RowErrorKind::HttpStatus);
+        }
+        assert_eq!(*sources.fetch(&whole).await.unwrap(), *b"picture");
+    });
+}
