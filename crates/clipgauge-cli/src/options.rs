@@ -95,6 +95,7 @@ fn fetch_options(args: &FetchArgs) -> FetchOptions {
     FetchOptions {
         concurrency: args.concurrency.get(),
         per_host: args.per_host.get(),
+        per_host_interval: args.per_host_interval,
         host_failures: args.host_failures,
         timeout: args.timeout,
         connect_timeout: args.connect_timeout,
@@ -198,6 +199,7 @@ mod tests {
             "--precision=int8",
             "--concurrency=7",
             "--per-host=2",
+            "--per-host-interval=20ms",
             "--host-failures=4",
             "--timeout=2m",
             "--connect-timeout=1s",
@@ -230,6 +232,7 @@ mod tests {
             fetch: FetchOptions {
                 concurrency: 7,
                 per_host: 2,
+                per_host_interval: Duration::from_millis(20),
                 host_failures: 4,
                 timeout: Duration::from_secs(120),
                 connect_timeout: Duration::from_secs(1),

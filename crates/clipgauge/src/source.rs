@@ -107,6 +107,8 @@ pub struct FetchOptions {
     pub concurrency: usize,
     /// The most requests under way at once to one host.
     pub per_host: usize,
+    /// The least time between the beginnings of two requests to one host.
+    pub per_host_interval: Duration,
     /// After how many requests in a row without an answer (no name, no connection, no answer in time) a host is taken to
     /// be down; 0 for never. Its rows then fail at once, but for one now and then that tries whether it is back.
     pub host_failures: u32,
@@ -135,6 +137,7 @@ impl Default for FetchOptions {
         Self {
             concurrency: 64,
             per_host: 16,
+            per_host_interval: Duration::ZERO,
             host_failures: 10,
             timeout: Duration::from_secs(30),
             connect_timeout: Duration::from_secs(10),

@@ -19,7 +19,7 @@ use crate::client::retry::Backoff;
 use crate::row::{RowError, RowErrorKind};
 use crate::source::{FetchOptions, ImageBytes, Source, SourceError, endless, too_large};
 use failure::Failure;
-use limits::{Limits, Sign};
+use limits::{Limits, Manners, Sign};
 
 /// The most bytes set aside because a server says so; more than that has to arrive first.
 const MAX_RESERVED: u64 = 1 << 20;
@@ -50,9 +50,15 @@ impl HttpSource {
             builder = builder.user_agent(value);
         }
         let agent = opt_out::agent_token(options.user_agent.as_deref().unwrap_or(client::USER_AGENT));
+        let manners = Manners {
+            per_host: options.per_host,
+            interval: options.per_host_interval,
+            failures: options.host_failures,
+            longest_pause: options.timeout,
+        };
         Ok(Self {
             client: builder.build().map_err(SourceError::Client)?,
-            limits: Limits::new(turns, options.per_host, options.host_failures),
+            limits: Limits::new(turns, manners),
             backoff: Backoff { retries: options.retries, delay: options.retry_delay },
             timeout: options.timeout,
             connect_timeout: options.connect_timeout,
@@ -70,7 +76,7 @@ impl HttpSource {
             .ok_or_else(silence)?
             .map_err(|error| Failure::of_request(&error, url, self.connect_timeout))?;
         if !response.status().is_success() {
-            return Err(Failure::of_status(&response));
+            return Err(Failure::of_status(&response, url));
         }
         if let Some(directive) = self.agent.as_ref().and_then(|agent| opt_out::directive(response.headers(), agent)) {
             return Err(Failure::of_opt_out(response.url(), directive));

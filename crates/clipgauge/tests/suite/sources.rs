@@ -4,9 +4,9 @@ use std::fmt::Debug;
 use std::io::Write;
 use std::net::TcpListener;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use clipgauge::address::Address;
 use clipgauge::row::{RowError, RowErrorKind};
@@ -464,4 +464,65 @@ fn a_host_that_answers_with_errors_is_not_down() {
         }
         assert_eq!(*sources.fetch(&whole).await.unwrap(), *b"picture");
     });
+}
+
+/// Fetches these paths all at once and says what became of each.
+fn fetch_all(sources: Sources, server: &Server, paths: &[String]) -> Vec<Result<Vec<u8>, RowError>> {
+    let sources = Arc::new(sources);
+    run(async {
+        let tasks: Vec<_> = paths
+            .iter()
+            .map(|path| {
+                let address = Address::parse(&server.url(path), Path::new(".")).unwrap();
+                let sources = Arc::clone(&sources);
+                tokio::spawn(async move { sources.fetch(&address).await.map(|bytes| bytes.to_vec()) })
+            })
+            .collect();
+        let mut found = Vec::new();
+        for task in tasks {
+            found.push(task.await.unwrap());
+        }
+        found
+    })
+}
+
+/// A server that notes when each request came.
+fn noting_server(reply: impl Fn(usize) -> Reply + Send + Sync + 'static) -> (Server, Arc<Mutex<Vec<Instant>>>) {
+    let times = Arc::<Mutex<Vec<Instant>>>::default();
+    let noted = Arc::clone(&times);
+    let server = Server::with(move |_| {
+        let mut noted = noted.lock().unwrap();
+        noted.push(Instant::now());
+        reply(noted.len() - 1)
+    });
+    (server, times)
+}
+
+#[test]
+fn requests_to_a_host_keep_their_distance() {
+    let (server, times) = noting_server(|_| Reply::ok("picture"));
+    let interval = Duration::from_millis(100);
+    let paths: Vec<_> = (0..8).map(|number| format!("/{number}")).collect();
+    let sources = Sources::new(FetchOptions { per_host_interval: interval, ..options() }).unwrap();
+    assert!(fetch_all(sources, &server, &paths).iter().all(Result::is_ok));
+    let times = times.lock().unwrap();
+    // From the first to the last, as one of them may take longer to arrive than the next.
+    let whole = *times.last().unwrap() - times[0];
+    assert!(whole >= interval * 6, "{whole:?} from the first of 8 to the last");
+}
+
+#[test]
+fn a_host_that_asks_for_a_pause_gets_it_from_all_its_rows() {
+    for status in [429, 503] {
+        let (server, times) = noting_server(move |number| match number {
+            0 => Reply::status(status).header("retry-after", "1"),
+            _ => Reply::ok("picture"),
+        });
+        let paths: Vec<_> = (0..6).map(|number| format!("/{number}")).collect();
+        let sources = Sources::new(FetchOptions { per_host: 1, ..options() }).unwrap();
+        assert!(fetch_all(sources, &server, &paths).iter().all(Result::is_ok), "{status}");
+        let times = times.lock().unwrap();
+        assert_eq!(times.len(), 7, "{status}");
+        assert!(times[1..].iter().all(|time| *time - times[0] >= Duration::from_secs(1)), "{status}: {times:?}");
+    }
 }

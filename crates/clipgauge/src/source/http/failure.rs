@@ -52,9 +52,14 @@ impl Failure {
         Self { sign, ..Self::new(RowErrorKind::Network, retry, message) }
     }
 
-    /// The answer has a status without a picture.
-    pub(super) fn of_status(response: &Response) -> Self {
+    /// The answer has a status without a picture. `url` is the one asked for at first.
+    pub(super) fn of_status(response: &Response, url: &Url) -> Self {
         let status = response.status();
+        let wish = retry::wish(response.headers());
+        let sign = match wish {
+            Some(pause) if is_pause(status) && is_same_host(response.url(), url) => Sign::Busy(pause),
+            _ => Sign::Answered,
+        };
         let kind = match status {
             StatusCode::NOT_FOUND | StatusCode::GONE => RowErrorKind::NotFound,
             _ => RowErrorKind::HttpStatus,
@@ -62,7 +67,7 @@ impl Failure {
         // The client follows what it can, and hands over redirects to nowhere or to what is no URL of the web.
         let lack = if status.is_redirection() { ", without a web address to go to" } else { "" };
         let message = format!("{} answers {status}{lack}", host(response.url()));
-        Self::new(kind, Retry::of_status(status, retry::wish(response.headers())), message)
+        Self { sign, ..Self::new(kind, Retry::of_status(status, wish), message) }
     }
 
     /// The server asks by this directive not to use the picture.
@@ -100,4 +105,9 @@ pub(super) fn host(url: &Url) -> String {
 fn is_same_host(first: &Url, second: &Url) -> bool {
     let host = |url: &Url| (url.host_str().map(str::to_owned), url.port_or_known_default());
     host(first) == host(second)
+}
+
+/// Whether a status speaks of the host as a whole: with `Retry-After`, it wants to be left alone for a while.
+fn is_pause(status: StatusCode) -> bool {
+    matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE)
 }

@@ -1,10 +1,10 @@
 //! Turns at the network: so many requests to one host, so many in all. A request first waits for its host and only then
 //! takes one of the turns that all share, so that a slow host cannot hold them while its own requests queue up. A host
-//! that is down gives no turns.
+//! that is down gives no turns, and one that asks for a pause none before its end.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use url::Url;
@@ -20,10 +20,23 @@ const MAX_REMEMBERED: usize = 1 << 14;
 pub(super) struct Limits {
     overall: Arc<Semaphore>,
     per_host: usize,
-    host_failures: u32,
-    /// Only hosts that somebody uses or waits for and those that are in trouble, so that it stays small however many
+    manners: Manners,
+    /// Only hosts that somebody uses or waits for and those of which there is something to remember, so that it stays small however many
     /// hosts a table names.
     hosts: Mutex<HashMap<String, Arc<Known>>>,
+}
+
+/// How hosts are treated.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Manners {
+    /// The most requests for a host at once.
+    pub(super) per_host: usize,
+    /// The least time between the beginnings of two requests for a host.
+    pub(super) interval: Duration,
+    /// After how many failures in a row it is down; 0 for never.
+    pub(super) failures: u32,
+    /// The longest pause that a host gets which asks for one. One that asks for more fails.
+    pub(super) longest_pause: Duration,
 }
 
 /// What is known of a host.
@@ -31,6 +44,10 @@ pub(super) struct Limits {
 struct Known {
     turns: Arc<Semaphore>,
     health: Mutex<Health>,
+    /// Held by the one whose request is the next, if there is to be time between requests.
+    line: tokio::sync::Mutex<()>,
+    /// When the next request may be made.
+    opens: Mutex<Option<Instant>>,
 }
 
 /// What a request showed of the host that it went to.
@@ -40,12 +57,14 @@ pub(super) enum Sign {
     Answered,
     /// It does not.
     Silent,
+    /// It answers that it wants no requests for so long.
+    Busy(Duration),
 }
 
 impl Limits {
-    /// So many requests for a host at once; and so many failures in a row until it is down, 0 for never.
-    pub(super) fn new(overall: Arc<Semaphore>, per_host: usize, host_failures: u32) -> Self {
-        Self { overall, per_host: per_host.min(Semaphore::MAX_PERMITS), host_failures, hosts: Mutex::default() }
+    pub(super) fn new(overall: Arc<Semaphore>, manners: Manners) -> Self {
+        let per_host = manners.per_host.min(Semaphore::MAX_PERMITS);
+        Self { overall, manners: Manners { per_host, ..manners }, hosts: Mutex::default() }
     }
 
     /// Waits for a turn at the host and port of `url`. It lasts until it is dropped. Fails when the host is down.
@@ -53,13 +72,30 @@ impl Limits {
         let host = self.host(url);
         host.check()?;
         let at_host = acquire(&host.known.turns).await;
-        // It may have gone down meanwhile, which nobody has to wait for a turn to be told.
-        host.check()?;
-        let overall = acquire(&self.overall).await;
+        let interval = self.manners.interval;
+        let next_in_line = if interval.is_zero() { None } else { Some(host.known.line.lock().await) };
+        let overall = loop {
+            // It may have gone down meanwhile, which nobody has to wait for a turn to be told.
+            host.check()?;
+            if let Some(at) = host.known.opens_at() {
+                // Without an overall turn: others can use it meanwhile.
+                tokio::time::sleep_until(at.into()).await;
+                continue;
+            }
+            let overall = acquire(&self.overall).await;
+            // The host may have asked for a pause meanwhile.
+            if host.known.opens_at().is_none() {
+                break overall;
+            }
+        };
         let began = Instant::now();
         if !host.known.health().may_be_asked(began) {
             return Err(host.down());
         }
+        if !interval.is_zero() {
+            host.known.close(began, interval);
+        }
+        drop(next_in_line);
         Ok(Turn { overall, _at_host: at_host, host, began })
     }
 
@@ -67,7 +103,7 @@ impl Limits {
         let port = url.port_or_known_default().unwrap_or_default();
         let name = format!("{}:{port}", url.host_str().unwrap_or_default());
         let mut hosts = self.lock();
-        let known = hosts.entry(name.clone()).or_insert_with(|| Arc::new(Known::new(self.per_host)));
+        let known = hosts.entry(name.clone()).or_insert_with(|| Arc::new(Known::new(self.manners.per_host)));
         let known = Arc::clone(known);
         Host { limits: self, name, known }
     }
@@ -80,16 +116,33 @@ impl Limits {
 
 impl Known {
     fn new(per_host: usize) -> Self {
-        Self { turns: Arc::new(Semaphore::new(per_host)), health: Mutex::default() }
+        Self {
+            turns: Arc::new(Semaphore::new(per_host)),
+            health: Mutex::default(),
+            line: tokio::sync::Mutex::default(),
+            opens: Mutex::default(),
+        }
     }
 
     fn health(&self) -> MutexGuard<'_, Health> {
         self.health.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// When the next request may be made; `None` for now.
+    fn opens_at(&self) -> Option<Instant> {
+        self.opens.lock().unwrap_or_else(PoisonError::into_inner).filter(|at| *at > Instant::now())
+    }
+
+    /// Lets nobody make a request until then.
+    fn close(&self, from: Instant, length: Duration) {
+        let mut opens = self.opens.lock().unwrap_or_else(PoisonError::into_inner);
+        // `None` comes before every time; it is also a length that no clock can count to.
+        *opens = (*opens).max(from.checked_add(length));
+    }
+
     /// Whether it is like a host that nobody has asked yet.
     fn is_as_new(&self) -> bool {
-        self.health().is_good()
+        self.health().is_good() && self.opens_at().is_none()
     }
 }
 
@@ -112,12 +165,16 @@ impl Turn<'_> {
     /// is remembered; `message` says what failed, if something did.
     pub(super) fn leave_host(self, sign: Sign, message: &str) -> OwnedSemaphorePermit {
         let now = Instant::now();
-        let mut health = self.host.known.health();
+        let (known, manners) = (&self.host.known, self.host.limits.manners);
         match sign {
-            Sign::Answered => health.answered(now),
-            Sign::Silent => health.failed(self.began, now, self.host.limits.host_failures, message),
+            Sign::Answered => known.health().answered(now),
+            Sign::Busy(pause) if pause <= manners.longest_pause => {
+                known.health().answered(now);
+                known.close(now, pause);
+            }
+            // It would be asked again and again in vain.
+            Sign::Busy(_) | Sign::Silent => known.health().failed(self.began, now, manners.failures, message),
         }
-        drop(health);
         self.overall
     }
 }
@@ -162,13 +219,16 @@ mod tests {
 
     use super::*;
 
+    const MANNERS: Manners =
+        Manners { per_host: 2, interval: Duration::ZERO, failures: 10, longest_pause: Duration::from_secs(30) };
+
     fn is_ready<T>(future: impl Future<Output = T>) -> bool {
         pin!(future).poll(&mut Context::from_waker(Waker::noop())).is_ready()
     }
 
     #[tokio::test]
     async fn one_host_leaves_turns_for_others_and_is_forgotten() {
-        let limits = Limits::new(Arc::new(Semaphore::new(3)), 2, 0);
+        let limits = Limits::new(Arc::new(Semaphore::new(3)), MANNERS);
         let [slow, other] = ["http://slow.example/", "http://other.example:80/"].map(|url| Url::parse(url).unwrap());
 
         let first = limits.turn(&slow).await.unwrap();
@@ -189,7 +249,7 @@ mod tests {
 
     #[tokio::test]
     async fn hosts_in_trouble_are_remembered_up_to_a_limit() {
-        let limits = Limits::new(Arc::new(Semaphore::new(3)), 2, 10);
+        let limits = Limits::new(Arc::new(Semaphore::new(3)), MANNERS);
         let url = |number: usize| Url::parse(&format!("http://{number}.example/")).unwrap();
         let in_use = limits.turn(&url(0)).await.unwrap();
         for number in 0..3 * MAX_REMEMBERED {
@@ -200,5 +260,23 @@ mod tests {
         assert!(!limits.lock().get("0.example:80").unwrap().health().is_good());
         drop(in_use.leave_host(Sign::Answered, ""));
         assert!(!limits.lock().contains_key("0.example:80"), "it is well, and nobody uses it");
+    }
+
+    #[tokio::test]
+    async fn a_host_that_is_busy_is_left_alone_and_others_are_not() {
+        let limits = Limits::new(Arc::new(Semaphore::new(3)), MANNERS);
+        let [busy, other] = ["http://busy.example/", "http://other.example/"].map(|url| Url::parse(url).unwrap());
+        let pause = Duration::from_millis(300);
+        let start = Instant::now();
+        drop(limits.turn(&busy).await.unwrap().leave_host(Sign::Busy(pause), ""));
+        assert!(!is_ready(limits.turn(&busy)));
+        assert!(is_ready(limits.turn(&other)));
+        assert_eq!(limits.overall.available_permits(), 3, "those that wait for the pause to end hold no turn");
+        drop(limits.turn(&busy).await.unwrap());
+        assert!(start.elapsed() >= pause);
+
+        let too_long = MANNERS.longest_pause + Duration::from_secs(1);
+        drop(limits.turn(&busy).await.unwrap().leave_host(Sign::Busy(too_long), ""));
+        assert!(is_ready(limits.turn(&busy)), "that would be as good as down");
     }
 }
