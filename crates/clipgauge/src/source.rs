@@ -71,23 +71,23 @@ pub trait Source {
 
 /// The bytes of a picture file, as fetched.
 ///
-/// They hold the turn with which they were fetched until [`ImageBytes::release`], so that no more images are in memory
-/// than fetches are allowed, however slowly they are taken.
+/// They hold the turn with which they were fetched, and the room that a large one takes, until [`ImageBytes::release`],
+/// so that no more images are in memory than fetches are allowed, however slowly they are taken.
 #[derive(Debug)]
 pub struct ImageBytes {
     bytes: Vec<u8>,
-    turn: Option<OwnedSemaphorePermit>,
+    permits: Vec<OwnedSemaphorePermit>,
 }
 
 impl ImageBytes {
-    /// Bytes that were fetched with this turn; `None` for bytes that needed none.
-    pub fn new(bytes: Vec<u8>, turn: Option<OwnedSemaphorePermit>) -> Self {
-        Self { bytes, turn }
+    /// Bytes that were fetched with these permits, if any were needed.
+    pub fn new(bytes: Vec<u8>, permits: impl IntoIterator<Item = OwnedSemaphorePermit>) -> Self {
+        Self { bytes, permits: permits.into_iter().collect() }
     }
 
-    /// The bytes alone. The turn goes to the next fetch.
+    /// The bytes alone. The permits go to the next fetch.
     pub fn release(self) -> Vec<u8> {
-        drop(self.turn);
+        drop(self.permits);
         self.bytes
     }
 }
@@ -121,7 +121,8 @@ pub struct FetchOptions {
     /// The longest wait before the first retry. It doubles with each one, and the wait itself is drawn at random from
     /// nothing up to it, so that many fetches do not come back at the same moment.
     pub retry_delay: Duration,
-    /// The most bytes a picture may have.
+    /// The most bytes a picture may have. Bodies under way take together no more than 256 MiB, or than one of these if
+    /// that is more, and 2 MiB for each fetch.
     pub max_bytes: u64,
     /// Header lines sent with every request.
     pub headers: Vec<(String, String)>,

@@ -5,13 +5,15 @@ mod health;
 mod limits;
 mod opt_out;
 mod redirect;
+mod room;
 
+use std::iter;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use reqwest::Client;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use url::Url;
 
 use crate::client;
@@ -20,6 +22,7 @@ use crate::row::{RowError, RowErrorKind};
 use crate::source::{FetchOptions, ImageBytes, Source, SourceError, endless, too_large};
 use failure::Failure;
 use limits::{Limits, Manners, Sign};
+use room::{FREE, Room};
 
 /// The most bytes set aside because a server says so; more than that has to arrive first.
 const MAX_RESERVED: u64 = 1 << 20;
@@ -29,6 +32,7 @@ const MAX_RESERVED: u64 = 1 << 20;
 pub struct HttpSource {
     client: Client,
     limits: Limits,
+    room: Room,
     backoff: Backoff,
     timeout: Duration,
     connect_timeout: Duration,
@@ -59,6 +63,7 @@ impl HttpSource {
         Ok(Self {
             client: builder.build().map_err(SourceError::Client)?,
             limits: Limits::new(turns, manners),
+            room: Room::new(options.max_bytes),
             backoff: Backoff { retries: options.retries, delay: options.retry_delay },
             timeout: options.timeout,
             connect_timeout: options.connect_timeout,
@@ -68,7 +73,7 @@ impl HttpSource {
     }
 
     /// One request and its whole body.
-    async fn request(&self, url: &Url, time: &mut TimeLeft) -> Result<Vec<u8>, Failure> {
+    async fn request(&self, url: &Url, time: &mut TimeLeft) -> Result<Body, Failure> {
         let silence = || Failure::of_time(url, self.timeout, Sign::Silent);
         let mut response = time
             .spend(self.client.get(url.clone()).send())
@@ -82,11 +87,12 @@ impl HttpSource {
             return Err(Failure::of_opt_out(response.url(), directive));
         }
         // Of a compressed body the length is not known beforehand.
-        let announced = response.content_length().unwrap_or_default();
-        if announced > self.max_bytes {
-            return Err(Failure::for_good(too_large(announced, self.max_bytes)));
+        let announced = response.content_length();
+        if let Some(length) = announced.filter(|length| *length > self.max_bytes) {
+            return Err(Failure::for_good(too_large(length, self.max_bytes)));
         }
-        let mut bytes = Vec::with_capacity(announced.min(MAX_RESERVED) as usize);
+        let mut bytes = Vec::with_capacity(announced.unwrap_or_default().min(MAX_RESERVED) as usize);
+        let mut room = None;
         let slowness = || Failure::of_time(url, self.timeout, Sign::Answered);
         while let Some(chunk) = time
             .spend(response.chunk())
@@ -94,13 +100,25 @@ impl HttpSource {
             .ok_or_else(slowness)?
             .map_err(|error| Failure::of_transfer(&error, response.url(), bytes.len()))?
         {
-            if (bytes.len() + chunk.len()) as u64 > self.max_bytes {
+            let length = bytes.len() + chunk.len();
+            if length as u64 > self.max_bytes {
                 return Err(Failure::for_good(endless(self.max_bytes)));
+            }
+            if length > FREE && room.is_none() {
+                // Not the server's fault: the time stands still.
+                room = Some(self.room.take(announced).await);
+                bytes.reserve_exact(announced.map_or(0, |announced| announced as usize).saturating_sub(bytes.len()));
             }
             bytes.extend_from_slice(&chunk);
         }
-        Ok(bytes)
+        Ok(Body { bytes, room })
     }
+}
+
+/// A whole body, with the room that it takes beyond what is free.
+struct Body {
+    bytes: Vec<u8>,
+    room: Option<OwnedSemaphorePermit>,
 }
 
 impl Source for HttpSource {
@@ -118,7 +136,10 @@ impl Source for HttpSource {
                 Err(down) => return Err(failed.unwrap_or(down)),
             };
             let failure = match self.request(url, &mut time).await {
-                Ok(bytes) => return Ok(ImageBytes::new(bytes, Some(turn.leave_host(Sign::Answered, "")))),
+                Ok(Body { bytes, room }) => {
+                    let turn = turn.leave_host(Sign::Answered, "");
+                    return Ok(ImageBytes::new(bytes, iter::once(turn).chain(room)));
+                }
                 Err(failure) => failure,
             };
             drop(turn.leave_host(failure.sign, &failure.error.message));

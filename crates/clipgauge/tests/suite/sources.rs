@@ -526,3 +526,44 @@ fn a_host_that_asks_for_a_pause_gets_it_from_all_its_rows() {
         assert!(times[1..].iter().all(|time| *time - times[0] >= Duration::from_secs(1)), "{status}: {times:?}");
     }
 }
+
+#[test]
+fn large_bodies_wait_for_room_and_all_arrive() {
+    // Each may take all the room there is, so that one is read at a time beyond its first bytes.
+    let size = 3 << 20;
+    let max_bytes = 300 << 20;
+    for (name, reply) in [
+        ("announced", Reply::ok(vec![7; size])),
+        ("not announced", Reply::ok(vec![7; size]).without_length()),
+        ("compressed", Reply::ok(gzip(&vec![7; size])).header("content-encoding", "gzip")),
+        ("one that breaks off", Reply::ok(vec![7; size]).cut_after(size - 1)),
+    ] {
+        let server = Server::start();
+        let paths: Vec<_> = (0..12).map(|number| format!("/{number}")).collect();
+        paths.iter().for_each(|path| server.script(path, [reply.clone(), Reply::ok(vec![7; size])]));
+        let sources = Sources::new(FetchOptions { max_bytes, ..options() }).unwrap();
+        let found = fetch_all(sources, &server, &paths);
+        assert!(found.iter().all(|bytes| bytes.as_ref().is_ok_and(|bytes| *bytes == vec![7; size])), "{name}");
+    }
+}
+
+#[test]
+fn waiting_for_room_takes_nothing_of_the_time() {
+    let server = Server::start();
+    let large = vec![7; 3 << 20];
+    server.on("/", Reply::ok(large.clone()).without_length());
+    let options = FetchOptions { max_bytes: 300 << 20, timeout: Duration::from_secs(2), retries: 0, ..options() };
+    let sources = Arc::new(Sources::new(options).unwrap());
+    run(async {
+        let address = |query| Address::parse(&server.url(query), Path::new(".")).unwrap();
+        // As long as it is not released, it has the room.
+        server.on("/?first", Reply::ok(large.clone()).without_length());
+        let first = sources.fetch(&address("/?first")).await.unwrap();
+        let (waiting, address) = (Arc::clone(&sources), address("/"));
+        let second = tokio::spawn(async move { waiting.fetch(&address).await.map(ImageBytes::release) });
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        assert!(!second.is_finished());
+        drop(first);
+        assert_eq!(second.await.unwrap().unwrap(), large);
+    });
+}
