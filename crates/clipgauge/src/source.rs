@@ -1,15 +1,17 @@
 //! From an address to bytes, over every kind of source. Each kind is a file below this one; what they share is the
-//! limit of fetches under way.
+//! limit of fetches under way, and that equal addresses are fetched once.
 
 pub mod file;
 pub mod http;
 pub mod inline;
+mod shared;
 
 use std::future::Future;
 use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::address::Address;
@@ -17,6 +19,7 @@ use crate::row::{RowError, RowErrorKind};
 use file::FileSource;
 use http::HttpSource;
 use inline::InlineSource;
+use shared::Shared;
 
 macro_rules! source_kinds {
     ($($(#[doc = $doc:literal])* $variant:ident = $name:literal, $schemes:expr;)*) => {
@@ -75,20 +78,24 @@ pub trait Source {
 /// so that no more images are in memory than fetches are allowed, however slowly they are taken.
 #[derive(Debug)]
 pub struct ImageBytes {
-    bytes: Vec<u8>,
+    bytes: Bytes,
     permits: Vec<OwnedSemaphorePermit>,
 }
 
 impl ImageBytes {
     /// Bytes that were fetched with these permits, if any were needed.
-    pub fn new(bytes: Vec<u8>, permits: impl IntoIterator<Item = OwnedSemaphorePermit>) -> Self {
-        Self { bytes, permits: permits.into_iter().collect() }
+    pub fn new(bytes: impl Into<Bytes>, permits: impl IntoIterator<Item = OwnedSemaphorePermit>) -> Self {
+        Self { bytes: bytes.into(), permits: permits.into_iter().collect() }
     }
 
     /// The bytes alone. The permits go to the next fetch.
-    pub fn release(self) -> Vec<u8> {
+    pub fn release(self) -> Bytes {
         drop(self.permits);
         self.bytes
+    }
+
+    fn into_parts(self) -> (Bytes, Vec<OwnedSemaphorePermit>) {
+        (self.bytes, self.permits)
     }
 }
 
@@ -158,6 +165,7 @@ pub struct Sources {
     file: FileSource,
     http: HttpSource,
     inline: InlineSource,
+    shared: Shared,
 }
 
 impl Sources {
@@ -173,14 +181,17 @@ impl Sources {
             file: FileSource::new(options.max_bytes, Arc::clone(&turns)),
             inline: InlineSource::new(options.max_bytes),
             http: HttpSource::new(options, turns)?,
+            shared: Shared::new(),
         })
     }
 
     /// The bytes at an address. Must be called within a Tokio runtime.
+    ///
+    /// Equal addresses are fetched once at a time, and what was fetched lately is kept, up to 64 MiB.
     pub async fn fetch(&self, address: &Address) -> Result<ImageBytes, RowError> {
         match address {
-            Address::File(path) => self.file.fetch(path).await,
-            Address::Http(url) => self.http.fetch(url).await,
+            Address::File(path) => self.shared.fetch(address, self.file.fetch(path)).await,
+            Address::Http(url) => self.shared.fetch(address, self.http.fetch(url)).await,
             Address::Data(uri) => self.inline.fetch(uri).await,
         }
     }

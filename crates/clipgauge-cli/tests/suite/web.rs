@@ -151,3 +151,23 @@ fn a_dead_host_fails_its_rows_soon_and_no_others() {
     let asked = stalling.requests().len();
     assert!((8..100).contains(&asked), "asked {asked} times");
 }
+
+#[test]
+fn equal_addresses_are_fetched_once() {
+    let picture = picture();
+    let server = Server::with(move |request| match request.path.as_str() {
+        "/9" => Reply::status(404),
+        _ => Reply::ok(picture.clone()),
+    });
+    let mut table = "url,caption\n".to_owned();
+    for row in 0..1000 {
+        writeln!(table, "{},red apple", server.url(&format!("/{}", row % 10))).expect("a string takes it");
+    }
+    let bench = Bench::new().with("web.csv", table);
+    // Far fewer fetches at once than rows that wait for the same: they must not hold each other up.
+    let ran = run(&bench, "score web.csv --model pictoclip --error-column why --concurrency 2").expect_code(3);
+    let rows = csv::Reader::from_reader(ran.text().as_bytes()).into_records().map(|row| row.expect("a row")[3].to_owned());
+    let expected = (0..1000).map(|row| if row % 10 == 9 { "not_found" } else { "" });
+    assert!(rows.eq(expected), "{}", ran.stderr);
+    assert_eq!(server.requests().len(), 10);
+}

@@ -111,6 +111,8 @@ impl HttpSource {
             }
             bytes.extend_from_slice(&chunk);
         }
+        // Of an unknown length, up to half of it may be empty.
+        bytes.shrink_to_fit();
         Ok(Body { bytes, room })
     }
 }

@@ -39,7 +39,7 @@ fn run<T>(future: impl Future<Output = T>) -> T {
 fn fetch(options: FetchOptions, cell: &str) -> Result<Vec<u8>, RowError> {
     let address = Address::parse(cell, Path::new("."))?;
     let sources = Sources::new(options).unwrap();
-    run(sources.fetch(&address)).map(ImageBytes::release)
+    run(sources.fetch(&address)).map(|bytes| bytes.release().to_vec())
 }
 
 #[track_caller]
@@ -358,16 +358,16 @@ fn limits_of_fetches_under_way() {
         let options = FetchOptions { concurrency, per_host, timeout: pause * 5, retries: 0, ..options() };
         let sources = Arc::new(Sources::new(options).unwrap());
         run(async {
-            let address = Address::parse(&server.url("/"), Path::new(".")).unwrap();
             let tasks: Vec<_> = (0..18)
-                .map(|_| {
-                    let (sources, address) = (Arc::clone(&sources), address.clone());
+                .map(|number| {
+                    let address = Address::parse(&server.url(&format!("/{number}")), Path::new(".")).unwrap();
+                    let sources = Arc::clone(&sources);
                     // Released at once: bytes that are kept keep their turn.
                     tokio::spawn(async move { sources.fetch(&address).await.map(ImageBytes::release) })
                 })
                 .collect();
             for task in tasks {
-                assert_eq!(task.await.unwrap().unwrap(), b"picture");
+                assert_eq!(*task.await.unwrap().unwrap(), *b"picture");
             }
         });
         assert_eq!(most.load(Ordering::SeqCst), expected);
@@ -376,20 +376,19 @@ fn limits_of_fetches_under_way() {
 
 #[test]
 fn a_slow_host_does_not_hold_up_another() {
-    let [slow, quick] = [Server::start(), Server::start()];
-    slow.on("/", Reply::stall());
-    quick.on("/", Reply::ok("picture"));
+    let [slow, quick] = [Server::with(|_| Reply::stall()), Server::with(|_| Reply::ok("picture"))];
     let options = FetchOptions { concurrency: 3, per_host: 2, ..options() };
     let sources = Arc::new(Sources::new(options).unwrap());
+    let address = |server: &Server, number| Address::parse(&server.url(&format!("/{number}")), Path::new(".")).unwrap();
     run(async {
-        let [slow, quick] = [&slow, &quick].map(|server| Address::parse(&server.url("/"), Path::new(".")).unwrap());
         let stuck: Vec<_> = (0..10)
-            .map(|_| {
-                let (sources, slow) = (Arc::clone(&sources), slow.clone());
+            .map(|number| {
+                let (sources, slow) = (Arc::clone(&sources), address(&slow, number));
                 tokio::spawn(async move { sources.fetch(&slow).await })
             })
             .collect();
-        for _ in 0..10 {
+        for number in 0..10 {
+            let quick = address(&quick, number);
             let fetch = sources.fetch(&quick);
             assert_eq!(*tokio::time::timeout(FOREVER, fetch).await.expect("held up").unwrap(), *b"picture");
         }
