@@ -127,7 +127,8 @@ fn a_dead_host_fails_its_rows_soon_and_no_others() {
     let closed = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port");
     let mut table = "url,caption\n".to_owned();
     for row in 0..200 {
-        for url in [format!("http://{closed}/{row}"), stalling.url(&format!("/{row}")), healthy.url(&format!("/{row}"))] {
+        for url in [format!("http://{closed}/{row}"), stalling.url(&format!("/{row}")), healthy.url(&format!("/{row}"))]
+        {
             writeln!(table, "{url},red apple").expect("a string takes it");
         }
     }
@@ -166,7 +167,8 @@ fn equal_addresses_are_fetched_once() {
     let bench = Bench::new().with("web.csv", table);
     // Far fewer fetches at once than rows that wait for the same: they must not hold each other up.
     let ran = run(&bench, "score web.csv --model pictoclip --error-column why --concurrency 2").expect_code(3);
-    let rows = csv::Reader::from_reader(ran.text().as_bytes()).into_records().map(|row| row.expect("a row")[3].to_owned());
+    let rows =
+        csv::Reader::from_reader(ran.text().as_bytes()).into_records().map(|row| row.expect("a row")[3].to_owned());
     let expected = (0..1000).map(|row| if row % 10 == 9 { "not_found" } else { "" });
     assert!(rows.eq(expected), "{}", ran.stderr);
     assert_eq!(server.requests().len(), 10);

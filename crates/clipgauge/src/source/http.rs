@@ -18,7 +18,7 @@ use url::Url;
 
 use crate::client;
 use crate::client::retry::Backoff;
-use crate::row::{RowError, RowErrorKind};
+use crate::row::RowError;
 use crate::source::{FetchOptions, ImageBytes, Source, SourceError, endless, too_large};
 use failure::Failure;
 use limits::{Limits, Manners, Sign};
@@ -26,6 +26,9 @@ use room::{FREE, Room};
 
 /// The most bytes set aside because a server says so; more than that has to arrive first.
 const MAX_RESERVED: u64 = 1 << 20;
+
+/// What an HTTP/2 server may send of one body before it is read, in bytes.
+const STREAM_WINDOW: u32 = 1 << 20;
 
 /// The source of web addresses.
 #[derive(Debug)]
@@ -47,6 +50,8 @@ impl HttpSource {
         let mut builder = client::builder(options.connect_timeout)
             .redirect(redirect::policy())
             .pool_max_idle_per_host(options.per_host)
+            .http2_initial_stream_window_size(STREAM_WINDOW)
+            .http2_initial_connection_window_size(connection_window(options.concurrency))
             .default_headers(headers(&options.headers)?);
         if let Some(user_agent) = &options.user_agent {
             let value =
@@ -168,6 +173,14 @@ impl TimeLeft {
         self.0 = self.0.saturating_sub(start.elapsed());
         done.ok()
     }
+}
+
+/// What an HTTP/2 server may send of all bodies of a connection: so much that bodies which wait for room cannot keep those
+/// that have it from being read.
+fn connection_window(concurrency: usize) -> u32 {
+    // The protocol's limit.
+    const MOST: u32 = (1 << 31) - 1;
+    u32::try_from(concurrency).unwrap_or(MOST).saturating_mul(STREAM_WINDOW).min(MOST)
 }
 
 fn headers(lines: &[(String, String)]) -> Result<HeaderMap, SourceError> {

@@ -150,7 +150,8 @@ mod tests {
         for (first, second) in equal {
             assert_eq!(key(&address(first)), key(&address(second)), "{first} {second}");
         }
-        let different = ["http://a.example/1", "http://a.example/1?", "http://u:p@a.example/1", "https://a.example/1", "/1"];
+        let different =
+            ["http://a.example/1", "http://a.example/1?", "http://u:p@a.example/1", "https://a.example/1", "/1"];
         for (index, first) in different.iter().enumerate() {
             for second in &different[index + 1..] {
                 assert_ne!(key(&address(first)), key(&address(second)), "{first} {second}");
@@ -171,13 +172,19 @@ mod tests {
     #[tokio::test]
     async fn what_is_shared_and_what_is_kept() {
         use RowErrorKind::{NotFound, Timeout};
-        for (name, result, later) in [("bytes", Ok("a"), 1), ("for good", Err(NotFound), 1), ("it may pass", Err(Timeout), 2)] {
+        for (name, result, later) in
+            [("bytes", Ok("a"), 1), ("for good", Err(NotFound), 1), ("it may pass", Err(Timeout), 2)]
+        {
             let (shared, address, count) = (Shared::new(), address("/1"), AtomicUsize::new(0));
             let fetch = || async { shared.fetch(&address, slowly(&count, result)).await };
             let (first, second, third) = tokio::join!(fetch(), fetch(), fetch());
             assert_eq!(count.load(Ordering::SeqCst), 1, "{name}: those that wait");
             for found in [first, second, third, fetch().await] {
-                assert_eq!(found.map(|bytes| bytes.to_vec()).map_err(|error| error.kind), result.map(Vec::from), "{name}");
+                assert_eq!(
+                    found.map(|bytes| bytes.to_vec()).map_err(|error| error.kind),
+                    result.map(Vec::from),
+                    "{name}"
+                );
             }
             assert_eq!(count.load(Ordering::SeqCst), later, "{name}: one that comes later");
             assert!(shared.lock().under_way.is_empty(), "{name}");

@@ -4,8 +4,8 @@ use std::fmt::Debug;
 use std::io::Write;
 use std::net::TcpListener;
 use std::path::Path;
-use std::sync::{Arc, Mutex};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
 use clipgauge::address::Address;
@@ -272,7 +272,8 @@ fn user_agent_can_be_chosen() {
 #[test]
 fn opt_outs_are_heeded_unless_they_are_not_to_be() {
     let server = Server::start();
-    let tagged = |tags: &[&str]| tags.iter().fold(Reply::ok("picture"), |reply, tag| reply.header("X-Robots-Tag", *tag));
+    let tagged =
+        |tags: &[&str]| tags.iter().fold(Reply::ok("picture"), |reply, tag| reply.header("X-Robots-Tag", *tag));
     let as_other = FetchOptions { user_agent: Some("Other/1.0 (bot)".into()), ..options() };
     let anyway = FetchOptions { ignore_opt_outs: true, ..options() };
     // With which options, what the server says, and the directive that forbids the picture.
@@ -457,7 +458,8 @@ fn a_host_that_answers_with_errors_is_not_down() {
     let options = FetchOptions { host_failures: 1, retries: 0, ..options() };
     let sources = Sources::new(options).unwrap();
     run(async {
-        let [broken, whole] = ["/broken", "/1.png"].map(|path| Address::parse(&server.url(path), ".".as_ref()).unwrap());
+        let [broken, whole] =
+            ["/broken", "/1.png"].map(|path| Address::parse(&server.url(path), ".".as_ref()).unwrap());
         for _ in 0..30 {
             assert_eq!(sources.fetch(&broken).await.unwrap_err().kind, RowErrorKind::HttpStatus);
         }

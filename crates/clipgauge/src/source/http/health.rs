@@ -119,7 +119,11 @@ mod tests {
         assert!(!health.is_down(at(7)));
         health.failed(at(7), at(8), LIMIT, "stalled");
         assert!(health.is_down(at(8)));
-        assert!(health.reason().contains("after 4 failures in a row, the last of them: stalled"), "{}", health.reason());
+        assert!(
+            health.reason().contains("after 4 failures in a row, the last of them: stalled"),
+            "{}",
+            health.reason()
+        );
     }
 
     #[test]
