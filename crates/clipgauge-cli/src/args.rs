@@ -212,9 +212,9 @@ pub(crate) struct FetchArgs {
     #[arg(long, value_name = "N", default_value = "16", value_parser = value::at_least_one)]
     pub(crate) per_host: NonZeroUsize,
 
-    /// The least time between two requests to one host
-    #[arg(long, value_name = "TIME", default_value = "0s", value_parser = value::duration)]
-    pub(crate) per_host_interval: Duration,
+    /// The least time between two requests to one host [default: none]
+    #[arg(long, value_name = "TIME", value_parser = value::duration)]
+    pub(crate) per_host_interval: Option<Duration>,
 
     /// After how many requests in a row without an answer a host is taken to be down; 0 for never
     ///

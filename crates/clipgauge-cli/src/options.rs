@@ -95,7 +95,7 @@ fn fetch_options(args: &FetchArgs) -> FetchOptions {
     FetchOptions {
         concurrency: args.concurrency.get(),
         per_host: args.per_host.get(),
-        per_host_interval: args.per_host_interval,
+        per_host_interval: args.per_host_interval.unwrap_or_default(),
         host_failures: args.host_failures,
         timeout: args.timeout,
         connect_timeout: args.connect_timeout,
