@@ -19,7 +19,6 @@ const MAX_REMEMBERED: usize = 1 << 14;
 #[derive(Debug)]
 pub(super) struct Limits {
     overall: Arc<Semaphore>,
-    per_host: usize,
     manners: Manners,
     /// Only hosts that somebody uses or waits for and those of which there is something to remember, so that it stays small however many
     /// hosts a table names.
