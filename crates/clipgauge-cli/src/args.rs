@@ -212,6 +212,16 @@ pub(crate) struct FetchArgs {
     #[arg(long, value_name = "N", default_value = "16", value_parser = value::at_least_one)]
     pub(crate) per_host: NonZeroUsize,
 
+    /// The least time between two requests to one host [default: none]
+    #[arg(long, value_name = "TIME", value_parser = value::duration)]
+    pub(crate) per_host_interval: Option<Duration>,
+
+    /// After how many requests in a row without an answer a host is taken to be down; 0 for never
+    ///
+    /// Its rows then fail at once as host_down, but for one every ten seconds that tries whether it is back.
+    #[arg(long, value_name = "N", default_value = "10")]
+    pub(crate) host_failures: u32,
+
     /// The longest that fetching a picture may take, retries included
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = value::duration)]
     pub(crate) timeout: Duration,
@@ -235,6 +245,13 @@ pub(crate) struct FetchArgs {
     /// The User-Agent sent with each request [default: one that names clipgauge]
     #[arg(long, value_name = "TEXT")]
     pub(crate) user_agent: Option<String>,
+
+    /// Use pictures even if their server asks not to
+    ///
+    /// Without it, a picture whose X-Robots-Tag header says noai, noimageai, noindex or noimageindex, to all or to the
+    /// name that --user-agent begins with, fails as opted_out.
+    #[arg(long)]
+    pub(crate) ignore_opt_outs: bool,
 }
 
 #[derive(Debug, Args)]

@@ -95,12 +95,15 @@ fn fetch_options(args: &FetchArgs) -> FetchOptions {
     FetchOptions {
         concurrency: args.concurrency.get(),
         per_host: args.per_host.get(),
+        per_host_interval: args.per_host_interval.unwrap_or_default(),
+        host_failures: args.host_failures,
         timeout: args.timeout,
         connect_timeout: args.connect_timeout,
         retries: args.retries,
         max_bytes: args.max_bytes,
         headers: args.headers.clone(),
         user_agent: args.user_agent.clone(),
+        ignore_opt_outs: args.ignore_opt_outs,
         ..FetchOptions::default()
     }
 }
@@ -196,6 +199,8 @@ mod tests {
             "--precision=int8",
             "--concurrency=7",
             "--per-host=2",
+            "--per-host-interval=20ms",
+            "--host-failures=4",
             "--timeout=2m",
             "--connect-timeout=1s",
             "--retries=0",
@@ -206,6 +211,7 @@ mod tests {
             "--header=A: b",
             "--header=C: d",
             "--user-agent=u",
+            "--ignore-opt-outs",
         ];
         let expected = ScoreOptions {
             output: Output::InPlace,
@@ -226,12 +232,15 @@ mod tests {
             fetch: FetchOptions {
                 concurrency: 7,
                 per_host: 2,
+                per_host_interval: Duration::from_millis(20),
+                host_failures: 4,
                 timeout: Duration::from_secs(120),
                 connect_timeout: Duration::from_secs(1),
                 retries: 0,
                 max_bytes: 1 << 20,
                 headers: vec![("A".to_owned(), "b".to_owned()), ("C".to_owned(), "d".to_owned())],
                 user_agent: Some("u".to_owned()),
+                ignore_opt_outs: true,
                 ..FetchOptions::default()
             },
             decode: DecodeOptions { max_pixels: 2000, apply_orientation: false, background: Some([16, 32, 48]) },

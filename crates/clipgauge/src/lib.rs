@@ -11,6 +11,7 @@ pub mod compare;
 pub mod embed;
 mod encoding;
 pub mod errors_file;
+mod generations;
 pub mod hub;
 pub mod loading;
 pub mod models;

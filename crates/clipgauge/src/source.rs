@@ -1,15 +1,17 @@
 //! From an address to bytes, over every kind of source. Each kind is a file below this one; what they share is the
-//! limit of fetches under way.
+//! limit of fetches under way, and that equal addresses are fetched once.
 
 pub mod file;
 pub mod http;
 pub mod inline;
+mod shared;
 
 use std::future::Future;
 use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::address::Address;
@@ -17,6 +19,7 @@ use crate::row::{RowError, RowErrorKind};
 use file::FileSource;
 use http::HttpSource;
 use inline::InlineSource;
+use shared::Shared;
 
 macro_rules! source_kinds {
     ($($(#[doc = $doc:literal])* $variant:ident = $name:literal, $schemes:expr;)*) => {
@@ -71,24 +74,28 @@ pub trait Source {
 
 /// The bytes of a picture file, as fetched.
 ///
-/// They hold the turn with which they were fetched until [`ImageBytes::release`], so that no more images are in memory
-/// than fetches are allowed, however slowly they are taken.
+/// They hold the turn with which they were fetched, and the room that a large one takes, until [`ImageBytes::release`],
+/// so that no more images are in memory than fetches are allowed, however slowly they are taken.
 #[derive(Debug)]
 pub struct ImageBytes {
-    bytes: Vec<u8>,
-    turn: Option<OwnedSemaphorePermit>,
+    bytes: Bytes,
+    permits: Vec<OwnedSemaphorePermit>,
 }
 
 impl ImageBytes {
-    /// Bytes that were fetched with this turn; `None` for bytes that needed none.
-    pub fn new(bytes: Vec<u8>, turn: Option<OwnedSemaphorePermit>) -> Self {
-        Self { bytes, turn }
+    /// Bytes that were fetched with these permits, if any were needed.
+    pub fn new(bytes: impl Into<Bytes>, permits: impl IntoIterator<Item = OwnedSemaphorePermit>) -> Self {
+        Self { bytes: bytes.into(), permits: permits.into_iter().collect() }
     }
 
-    /// The bytes alone. The turn goes to the next fetch.
-    pub fn release(self) -> Vec<u8> {
-        drop(self.turn);
+    /// The bytes alone. The permits go to the next fetch.
+    pub fn release(self) -> Bytes {
+        drop(self.permits);
         self.bytes
+    }
+
+    fn into_parts(self) -> (Bytes, Vec<OwnedSemaphorePermit>) {
+        (self.bytes, self.permits)
     }
 }
 
@@ -107,6 +114,11 @@ pub struct FetchOptions {
     pub concurrency: usize,
     /// The most requests under way at once to one host.
     pub per_host: usize,
+    /// The least time between the beginnings of two requests to one host.
+    pub per_host_interval: Duration,
+    /// After how many requests in a row without an answer (no name, no connection, no answer in time) a host is taken to
+    /// be down; 0 for never. Its rows then fail at once, but for one now and then that tries whether it is back.
+    pub host_failures: u32,
     /// The longest a whole fetch may take, retries and the waits between them included. Waiting for its turn is not.
     pub timeout: Duration,
     /// The longest a connection may take to be made.
@@ -116,12 +128,16 @@ pub struct FetchOptions {
     /// The longest wait before the first retry. It doubles with each one, and the wait itself is drawn at random from
     /// nothing up to it, so that many fetches do not come back at the same moment.
     pub retry_delay: Duration,
-    /// The most bytes a picture may have.
+    /// The most bytes a picture may have. Bodies under way take together no more than 256 MiB, or than one of these if
+    /// that is more, and 2 MiB for each fetch.
     pub max_bytes: u64,
     /// Header lines sent with every request.
     pub headers: Vec<(String, String)>,
     /// The `User-Agent`; `None` for the one that names this tool.
     pub user_agent: Option<String>,
+    /// Whether pictures are used even if their server asks not to, with `noai`, `noimageai`, `noindex` or
+    /// `noimageindex` in an `X-Robots-Tag` header.
+    pub ignore_opt_outs: bool,
 }
 
 impl Default for FetchOptions {
@@ -129,6 +145,8 @@ impl Default for FetchOptions {
         Self {
             concurrency: 64,
             per_host: 16,
+            per_host_interval: Duration::ZERO,
+            host_failures: 10,
             timeout: Duration::from_secs(30),
             connect_timeout: Duration::from_secs(10),
             retries: 3,
@@ -136,6 +154,7 @@ impl Default for FetchOptions {
             max_bytes: 50_000_000,
             headers: Vec::new(),
             user_agent: None,
+            ignore_opt_outs: false,
         }
     }
 }
@@ -147,6 +166,7 @@ pub struct Sources {
     file: FileSource,
     http: HttpSource,
     inline: InlineSource,
+    shared: Shared,
 }
 
 impl Sources {
@@ -163,6 +183,7 @@ impl Sources {
             file: FileSource::new(options.max_bytes, Arc::clone(&turns)),
             inline: InlineSource::new(options.max_bytes),
             http: HttpSource::new(options, turns)?,
+            shared: Shared::new(),
         })
     }
 
@@ -172,10 +193,12 @@ impl Sources {
     }
 
     /// The bytes at an address. Must be called within a Tokio runtime.
+    ///
+    /// Equal addresses are fetched once at a time, and what was fetched lately is kept, up to 64 MiB.
     pub async fn fetch(&self, address: &Address) -> Result<ImageBytes, RowError> {
         match address {
-            Address::File(path) => self.file.fetch(path).await,
-            Address::Http(url) => self.http.fetch(url).await,
+            Address::File(path) => self.shared.fetch(address, self.file.fetch(path)).await,
+            Address::Http(url) => self.shared.fetch(address, self.http.fetch(url)).await,
             Address::Data(uri) => self.inline.fetch(uri).await,
         }
     }

@@ -4,9 +4,10 @@
 //! What decides a vector is its content's BLAKE3 hash: two contents with one hash would get one score unseen, and rows
 //! may be made by anybody.
 
-use std::collections::HashMap;
 use std::mem;
 use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::generations::Generations;
 
 /// The memory that vectors may take: about 30,000 of 512 numbers.
 const BUDGET: usize = 64 << 20;
@@ -43,58 +44,24 @@ impl Content {
 pub(crate) type Vectors = Arc<[Vec<f32>]>;
 
 /// Vectors by what they were made of, the ones that were asked for last. Shared by the threads of a run.
-///
-/// There are two generations: what is put in or asked for is in the recent one, and when that has half of the memory, it
-/// becomes the older one, and what the older one had is forgotten.
 #[derive(Debug)]
-pub(crate) struct VectorCache(Mutex<Generations>);
-
-#[derive(Debug)]
-struct Generations {
-    recent: HashMap<Content, Vectors>,
-    recent_bytes: usize,
-    older: HashMap<Content, Vectors>,
-    budget: usize,
-}
+pub(crate) struct VectorCache(Mutex<Generations<Content, Vectors>>);
 
 impl VectorCache {
     /// An empty cache.
     pub(crate) fn new() -> Self {
-        Self::with_budget(BUDGET)
-    }
-
-    fn with_budget(budget: usize) -> Self {
-        let (recent, older) = (HashMap::new(), HashMap::new());
-        Self(Mutex::new(Generations { recent, recent_bytes: 0, older, budget }))
+        Self(Mutex::new(Generations::new(BUDGET)))
     }
 
     /// The vectors of a content, if they are still here.
     pub(crate) fn get(&self, content: &Content) -> Option<Vectors> {
-        let mut generations = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(vectors) = generations.recent.get(content) {
-            return Some(Arc::clone(vectors));
-        }
-        let vectors = generations.older.remove(content)?;
-        generations.put(*content, Arc::clone(&vectors));
-        Some(vectors)
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(content)
     }
 
     /// Keeps the vectors of a content.
     pub(crate) fn put(&self, content: Content, vectors: Vectors) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).put(content, vectors);
-    }
-}
-
-impl Generations {
-    fn put(&mut self, content: Content, vectors: Vectors) {
         let cost = ENTRY_COST + vectors.iter().map(|vector| mem::size_of_val(vector.as_slice())).sum::<usize>();
-        if self.recent_bytes + cost > self.budget / 2 {
-            self.older = mem::take(&mut self.recent);
-            self.recent_bytes = 0;
-        }
-        if self.recent.insert(content, vectors).is_none() {
-            self.recent_bytes += cost;
-        }
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).put(content, vectors, cost);
     }
 }
 
@@ -122,24 +89,11 @@ mod tests {
     }
 
     #[test]
-    fn the_memory_is_bounded_and_what_is_asked_for_stays() {
-        let vectors = |number: u32| -> Vectors { vec![vec![number as f32; 10]].into() };
-        let budget = 20 * (ENTRY_COST + 40);
-        let cache = VectorCache::with_budget(budget);
-        for number in 0..1000 {
-            cache.put(text(number), vectors(number));
-            assert_eq!(cache.get(&text(0)).as_deref(), Some(&*vectors(0)), "asked for again and again: {number}");
-        }
-        assert_eq!(cache.get(&text(999)), Some(vectors(999)));
-        assert_eq!(cache.get(&text(900)), None);
-        let generations = cache.0.lock().unwrap();
-        assert!(generations.recent.len() + generations.older.len() <= 20);
-    }
-
-    #[test]
-    fn putting_the_same_again_takes_no_more() {
+    fn what_is_put_in_comes_out() {
         let cache = VectorCache::new();
-        (0..100).for_each(|_| cache.put(text(1), vec![vec![1.0]].into()));
-        assert_eq!(cache.0.lock().unwrap().recent_bytes, ENTRY_COST + 4);
+        let vectors: Vectors = vec![vec![1.0, 2.0]].into();
+        cache.put(text(1), Arc::clone(&vectors));
+        assert_eq!(cache.get(&text(1)), Some(vectors));
+        assert_eq!(cache.get(&text(2)), None);
     }
 }

@@ -42,7 +42,7 @@ fn every_manner_of_a_server_is_a_row_of_its_own() {
     // A port that was free a moment ago and that nobody listens at.
     let closed = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port");
     // What the server does, and what that comes to.
-    let cases: [(&str, Option<Reply>, &str); 17] = [
+    let cases: [(&str, Option<Reply>, &str); 18] = [
         ("/good", Some(good()), ""),
         ("/stalls", Some(Reply::stall()), "timeout"),
         ("/trickles", Some(good().trickle(1, Duration::from_millis(100))), "timeout"),
@@ -58,6 +58,7 @@ fn every_manner_of_a_server_is_a_row_of_its_own() {
         ("/page", None, "not_an_image"),
         ("/nothing", Some(Reply::ok("")), "empty"),
         ("/broken", Some(Reply::status(500)), "http_status"),
+        ("/opted-out", Some(good().header("X-Robots-Tag", "noai")), "opted_out"),
         ("/gone", Some(Reply::status(410)), "not_found"),
         ("/never-there", None, "not_found"),
     ];
@@ -94,7 +95,7 @@ fn every_manner_of_a_server_is_a_row_of_its_own() {
     }
     let summary: serde_json::Value = serde_json::from_str(&bench.text("s.json")).expect("JSON");
     assert_eq!(summary["failures"], serde_json::json!(failures));
-    assert_eq!(csv::Reader::from_reader(bench.text("out.csv.errors.csv").as_bytes()).into_records().count(), 14);
+    assert_eq!(csv::Reader::from_reader(bench.text("out.csv.errors.csv").as_bytes()).into_records().count(), 15);
 }
 
 #[test]
@@ -117,4 +118,58 @@ fn many_fetches_are_under_way_at_once_and_rows_stay_in_order() {
     assert_eq!(kept, rows);
     let most = most.load(Ordering::SeqCst);
     assert!((6..=12).contains(&most), "{most} at once");
+}
+
+#[test]
+fn a_dead_host_fails_its_rows_soon_and_no_others() {
+    let (picture, stalling) = (picture(), Server::with(|_| Reply::stall()));
+    let healthy = Server::with(move |_| Reply::ok(picture.clone()));
+    let closed = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port");
+    let mut table = "url,caption\n".to_owned();
+    for row in 0..200 {
+        for url in [format!("http://{closed}/{row}"), stalling.url(&format!("/{row}")), healthy.url(&format!("/{row}"))]
+        {
+            writeln!(table, "{url},red apple").expect("a string takes it");
+        }
+    }
+    let bench = Bench::new().with("web.csv", table);
+    let flags = "--model pictoclip --error-column why --timeout 2s --per-host 4 --host-failures 5";
+    run(&bench, &format!("score web.csv -o out.csv {flags}")).expect_code(3);
+
+    let out = bench.text("out.csv");
+    let mut kinds = [const { BTreeMap::new() }; 3];
+    for (index, row) in csv::Reader::from_reader(out.as_bytes()).into_records().enumerate() {
+        *kinds[index % 3].entry(row.expect("a row")[3].to_owned()).or_insert(0) += 1;
+    }
+    let [closed, stalled, healthy] = kinds;
+    assert_eq!(healthy, BTreeMap::from([(String::new(), 200)]));
+    for (name, kinds, own) in [("closed", closed, "network"), ("stalled", stalled, "timeout")] {
+        let others = kinds.keys().filter(|kind| ![own, "host_down"].contains(&kind.as_str())).count();
+        assert_eq!((others, kinds.values().sum::<i32>()), (0, 200), "{name}: {kinds:?}");
+    }
+    // Four at once, each for two seconds: it is down after the second four of them. Without that, it would be asked 200
+    // times, for 100 seconds. A slow machine may get to ask a few more, as probes.
+    let asked = stalling.requests().len();
+    assert!((8..100).contains(&asked), "asked {asked} times");
+}
+
+#[test]
+fn equal_addresses_are_fetched_once() {
+    let picture = picture();
+    let server = Server::with(move |request| match request.path.as_str() {
+        "/9" => Reply::status(404),
+        _ => Reply::ok(picture.clone()),
+    });
+    let mut table = "url,caption\n".to_owned();
+    for row in 0..1000 {
+        writeln!(table, "{},red apple", server.url(&format!("/{}", row % 10))).expect("a string takes it");
+    }
+    let bench = Bench::new().with("web.csv", table);
+    // Far fewer fetches at once than rows that wait for the same: they must not hold each other up.
+    let ran = run(&bench, "score web.csv --model pictoclip --error-column why --concurrency 2").expect_code(3);
+    let rows =
+        csv::Reader::from_reader(ran.text().as_bytes()).into_records().map(|row| row.expect("a row")[3].to_owned());
+    let expected = (0..1000).map(|row| if row % 10 == 9 { "not_found" } else { "" });
+    assert!(rows.eq(expected), "{}", ran.stderr);
+    assert_eq!(server.requests().len(), 10);
 }

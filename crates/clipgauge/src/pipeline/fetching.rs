@@ -12,6 +12,7 @@ use std::task::Poll;
 use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
+use bytes::Bytes;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -41,7 +42,7 @@ const FETCH_THREADS: usize = 2;
 pub(super) struct Fetched {
     pub(super) row: Row,
     pub(super) ticket: Ticket,
-    pub(super) image: Vec<u8>,
+    pub(super) image: Bytes,
     /// What the image takes of the budget.
     _room: OwnedSemaphorePermit,
 }
@@ -167,7 +168,7 @@ impl Fetcher {
         }
         // Closed only when the run is over.
         let Ok(room) = acquire(&self.images_budget, kib(image.len()).min(IMAGES_BUDGET)).await else { return };
-        self.images.put(Fetched { row, ticket, image, _room: room });
+        self.images.put(Fetched { row, ticket, image: image.into(), _room: room });
     }
 
     fn report(&self, outcome: Outcome) {
@@ -238,6 +239,6 @@ mod tests {
         let error = or_panic(panics).await.expect_err("no bytes");
         assert_eq!(error.kind, RowErrorKind::Network);
         let bytes = or_panic(async { Ok(ImageBytes::new(vec![1], None)) }).await.expect("bytes");
-        assert_eq!(bytes.release(), [1]);
+        assert_eq!(*bytes.release(), [1]);
     }
 }

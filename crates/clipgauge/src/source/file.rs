@@ -58,7 +58,8 @@ fn read(path: &Path, max_bytes: u64) -> Result<Vec<u8>, RowError> {
         return Err(too_large(metadata.len(), max_bytes));
     }
     let file = File::open(path).map_err(failed)?;
-    let mut bytes = Vec::new();
+    // Exact, as the bytes may be kept; with one more for the read that finds the end.
+    let mut bytes = Vec::with_capacity(metadata.len() as usize + 1);
     // One more than allowed: the file may have grown since, and some (in /proc) give no size.
     file.take(max_bytes.saturating_add(1)).read_to_end(&mut bytes).map_err(failed)?;
     if bytes.len() as u64 > max_bytes {

@@ -4,9 +4,9 @@ use std::fmt::Debug;
 use std::io::Write;
 use std::net::TcpListener;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, SystemTime};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant, SystemTime};
 
 use clipgauge::address::Address;
 use clipgauge::row::{RowError, RowErrorKind};
@@ -39,7 +39,7 @@ fn run<T>(future: impl Future<Output = T>) -> T {
 fn fetch(options: FetchOptions, cell: &str) -> Result<Vec<u8>, RowError> {
     let address = Address::parse(cell, Path::new("."))?;
     let sources = Sources::new(options).unwrap();
-    run(sources.fetch(&address)).map(ImageBytes::release)
+    run(sources.fetch(&address)).map(|bytes| bytes.release().to_vec())
 }
 
 #[track_caller]
@@ -270,6 +270,54 @@ fn user_agent_can_be_chosen() {
 }
 
 #[test]
+fn opt_outs_are_heeded_unless_they_are_not_to_be() {
+    let server = Server::start();
+    let tagged =
+        |tags: &[&str]| tags.iter().fold(Reply::ok("picture"), |reply, tag| reply.header("X-Robots-Tag", *tag));
+    let as_other = FetchOptions { user_agent: Some("Other/1.0 (bot)".into()), ..options() };
+    let anyway = FetchOptions { ignore_opt_outs: true, ..options() };
+    // With which options, what the server says, and the directive that forbids the picture.
+    let cases = [
+        ("nothing", options(), tagged(&[]), None),
+        ("other directives", options(), tagged(&["nofollow, noarchive"]), None),
+        ("one of several headers", options(), tagged(&["nofollow", "all, NOAI"]), Some("noai")),
+        ("for us", options(), tagged(&["clipgauge: noimageai"]), Some("noimageai")),
+        ("for another", options(), tagged(&["other: noindex"]), None),
+        ("for the name that is sent", as_other.clone(), tagged(&["other: noindex"]), Some("noindex")),
+        ("for the name that is not sent", as_other, tagged(&["clipgauge: noindex"]), None),
+        ("heeded by nobody", anyway, tagged(&["noindex, noimageindex"]), None),
+        // Would be a time-out if the body were waited for.
+        ("without the body", options(), tagged(&["noimageindex"]).claim_length(1000), Some("noimageindex")),
+        ("endless", options(), Reply::endless().header("x-robots-tag", "noindex"), Some("noindex")),
+    ];
+    for (name, options, reply, directive) in cases {
+        server.on("/", reply);
+        server.forget();
+        let found = fetch(options, &server.url("/"));
+        match directive {
+            Some(directive) => {
+                assert_error(name, found, RowErrorKind::OptedOut, &format!("asks with `X-Robots-Tag: {directive}`"));
+            }
+            None => assert_eq!(found.expect(name), b"picture", "{name}"),
+        }
+        assert_eq!(server.count("/"), 1, "{name}");
+    }
+}
+
+#[test]
+fn an_opt_out_counts_where_the_picture_is() {
+    let server = Server::start();
+    server.on("/moved", Reply::redirect("/1.png").header("x-robots-tag", "noai"));
+    server.on("/1.png", Reply::ok("picture"));
+    server.on("/away", Reply::redirect("/2.png"));
+    server.on("/2.png", Reply::ok("picture").header("x-robots-tag", "noai"));
+    server.on("/gone", Reply::status(404).header("x-robots-tag", "noai"));
+    assert_eq!(fetch(options(), &server.url("/moved")).unwrap(), b"picture");
+    assert_error("away", fetch(options(), &server.url("/away")), RowErrorKind::OptedOut, "noai");
+    assert_error("gone", fetch(options(), &server.url("/gone")), RowErrorKind::NotFound, "404");
+}
+
+#[test]
 fn options_that_cannot_be_used() {
     let header = |name: &str, value: &str| vec![(name.to_owned(), value.to_owned())];
     let cases = [
@@ -311,16 +359,16 @@ fn limits_of_fetches_under_way() {
         let options = FetchOptions { concurrency, per_host, timeout: pause * 5, retries: 0, ..options() };
         let sources = Arc::new(Sources::new(options).unwrap());
         run(async {
-            let address = Address::parse(&server.url("/"), Path::new(".")).unwrap();
             let tasks: Vec<_> = (0..18)
-                .map(|_| {
-                    let (sources, address) = (Arc::clone(&sources), address.clone());
+                .map(|number| {
+                    let address = Address::parse(&server.url(&format!("/{number}")), Path::new(".")).unwrap();
+                    let sources = Arc::clone(&sources);
                     // Released at once: bytes that are kept keep their turn.
                     tokio::spawn(async move { sources.fetch(&address).await.map(ImageBytes::release) })
                 })
                 .collect();
             for task in tasks {
-                assert_eq!(task.await.unwrap().unwrap(), b"picture");
+                assert_eq!(*task.await.unwrap().unwrap(), *b"picture");
             }
         });
         assert_eq!(most.load(Ordering::SeqCst), expected);
@@ -329,20 +377,19 @@ fn limits_of_fetches_under_way() {
 
 #[test]
 fn a_slow_host_does_not_hold_up_another() {
-    let [slow, quick] = [Server::start(), Server::start()];
-    slow.on("/", Reply::stall());
-    quick.on("/", Reply::ok("picture"));
+    let [slow, quick] = [Server::with(|_| Reply::stall()), Server::with(|_| Reply::ok("picture"))];
     let options = FetchOptions { concurrency: 3, per_host: 2, ..options() };
     let sources = Arc::new(Sources::new(options).unwrap());
+    let address = |server: &Server, number| Address::parse(&server.url(&format!("/{number}")), Path::new(".")).unwrap();
     run(async {
-        let [slow, quick] = [&slow, &quick].map(|server| Address::parse(&server.url("/"), Path::new(".")).unwrap());
         let stuck: Vec<_> = (0..10)
-            .map(|_| {
-                let (sources, slow) = (Arc::clone(&sources), slow.clone());
+            .map(|number| {
+                let (sources, slow) = (Arc::clone(&sources), address(&slow, number));
                 tokio::spawn(async move { sources.fetch(&slow).await })
             })
             .collect();
-        for _ in 0..10 {
+        for number in 0..10 {
+            let quick = address(&quick, number);
             let fetch = sources.fetch(&quick);
             assert_eq!(*tokio::time::timeout(FOREVER, fetch).await.expect("held up").unwrap(), *b"picture");
         }
@@ -401,4 +448,123 @@ fn files_without_a_size_are_limited_too() {
     let sources = Sources::new(FetchOptions { max_bytes: 10, ..options() }).unwrap();
     let found = run(sources.fetch(&Address::File("/proc/self/maps".into())));
     assert_error("no size", found, RowErrorKind::TooLarge, "more than the 10 bytes");
+}
+
+#[test]
+fn a_host_that_answers_with_errors_is_not_down() {
+    let server = Server::start();
+    server.on("/broken", Reply::status(500));
+    server.on("/1.png", Reply::ok("picture"));
+    let options = FetchOptions { host_failures: 1, retries: 0, ..options() };
+    let sources = Sources::new(options).unwrap();
+    run(async {
+        let [broken, whole] =
+            ["/broken", "/1.png"].map(|path| Address::parse(&server.url(path), ".".as_ref()).unwrap());
+        for _ in 0..30 {
+            assert_eq!(sources.fetch(&broken).await.unwrap_err().kind, RowErrorKind::HttpStatus);
+        }
+        assert_eq!(*sources.fetch(&whole).await.unwrap(), *b"picture");
+    });
+}
+
+/// Fetches these paths all at once and says what became of each.
+fn fetch_all(sources: Sources, server: &Server, paths: &[String]) -> Vec<Result<Vec<u8>, RowError>> {
+    let sources = Arc::new(sources);
+    run(async {
+        let tasks: Vec<_> = paths
+            .iter()
+            .map(|path| {
+                let address = Address::parse(&server.url(path), Path::new(".")).unwrap();
+                let sources = Arc::clone(&sources);
+                tokio::spawn(async move { sources.fetch(&address).await.map(|bytes| bytes.to_vec()) })
+            })
+            .collect();
+        let mut found = Vec::new();
+        for task in tasks {
+            found.push(task.await.unwrap());
+        }
+        found
+    })
+}
+
+/// A server that notes when each request came.
+fn noting_server(reply: impl Fn(usize) -> Reply + Send + Sync + 'static) -> (Server, Arc<Mutex<Vec<Instant>>>) {
+    let times = Arc::<Mutex<Vec<Instant>>>::default();
+    let noted = Arc::clone(&times);
+    let server = Server::with(move |_| {
+        let mut noted = noted.lock().unwrap();
+        noted.push(Instant::now());
+        reply(noted.len() - 1)
+    });
+    (server, times)
+}
+
+#[test]
+fn requests_to_a_host_keep_their_distance() {
+    let (server, times) = noting_server(|_| Reply::ok("picture"));
+    let interval = Duration::from_millis(100);
+    let paths: Vec<_> = (0..8).map(|number| format!("/{number}")).collect();
+    let sources = Sources::new(FetchOptions { per_host_interval: interval, ..options() }).unwrap();
+    assert!(fetch_all(sources, &server, &paths).iter().all(Result::is_ok));
+    let times = times.lock().unwrap();
+    // From the first to the last, as one of them may take longer to arrive than the next.
+    let whole = *times.last().unwrap() - times[0];
+    assert!(whole >= interval * 6, "{whole:?} from the first of 8 to the last");
+}
+
+#[test]
+fn a_host_that_asks_for_a_pause_gets_it_from_all_its_rows() {
+    for status in [429, 503] {
+        let (server, times) = noting_server(move |number| match number {
+            0 => Reply::status(status).header("retry-after", "1"),
+            _ => Reply::ok("picture"),
+        });
+        let paths: Vec<_> = (0..6).map(|number| format!("/{number}")).collect();
+        let sources = Sources::new(FetchOptions { per_host: 1, ..options() }).unwrap();
+        assert!(fetch_all(sources, &server, &paths).iter().all(Result::is_ok), "{status}");
+        let times = times.lock().unwrap();
+        assert_eq!(times.len(), 7, "{status}");
+        assert!(times[1..].iter().all(|time| *time - times[0] >= Duration::from_secs(1)), "{status}: {times:?}");
+    }
+}
+
+#[test]
+fn large_bodies_wait_for_room_and_all_arrive() {
+    // Each may take all the room there is, so that one is read at a time beyond its first bytes.
+    let size = 3 << 20;
+    let max_bytes = 300 << 20;
+    for (name, reply) in [
+        ("announced", Reply::ok(vec![7; size])),
+        ("not announced", Reply::ok(vec![7; size]).without_length()),
+        ("compressed", Reply::ok(gzip(&vec![7; size])).header("content-encoding", "gzip")),
+        ("one that breaks off", Reply::ok(vec![7; size]).cut_after(size - 1)),
+    ] {
+        let server = Server::start();
+        let paths: Vec<_> = (0..12).map(|number| format!("/{number}")).collect();
+        paths.iter().for_each(|path| server.script(path, [reply.clone(), Reply::ok(vec![7; size])]));
+        let sources = Sources::new(FetchOptions { max_bytes, ..options() }).unwrap();
+        let found = fetch_all(sources, &server, &paths);
+        assert!(found.iter().all(|bytes| bytes.as_ref().is_ok_and(|bytes| *bytes == vec![7; size])), "{name}");
+    }
+}
+
+#[test]
+fn waiting_for_room_takes_nothing_of_the_time() {
+    let server = Server::start();
+    let large = vec![7; 3 << 20];
+    server.on("/", Reply::ok(large.clone()).without_length());
+    let options = FetchOptions { max_bytes: 300 << 20, timeout: Duration::from_secs(2), retries: 0, ..options() };
+    let sources = Arc::new(Sources::new(options).unwrap());
+    run(async {
+        let address = |query| Address::parse(&server.url(query), Path::new(".")).unwrap();
+        // As long as it is not released, it has the room.
+        server.on("/?first", Reply::ok(large.clone()).without_length());
+        let first = sources.fetch(&address("/?first")).await.unwrap();
+        let (waiting, address) = (Arc::clone(&sources), address("/"));
+        let second = tokio::spawn(async move { waiting.fetch(&address).await.map(ImageBytes::release) });
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        assert!(!second.is_finished());
+        drop(first);
+        assert_eq!(second.await.unwrap().unwrap(), large);
+    });
 }

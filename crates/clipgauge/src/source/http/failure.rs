@@ -9,6 +9,7 @@ use url::Url;
 use crate::client::cause;
 use crate::client::retry::{self, Retry};
 use crate::row::{RowError, RowErrorKind};
+use crate::source::http::limits::Sign;
 use crate::source::http::redirect::RedirectError;
 
 /// A request that failed.
@@ -16,11 +17,19 @@ use crate::source::http::redirect::RedirectError;
 pub(super) struct Failure {
     pub(super) error: RowError,
     pub(super) retry: Retry,
+    /// What it shows of the host that was asked.
+    pub(super) sign: Sign,
 }
 
 impl Failure {
     fn new(kind: RowErrorKind, retry: Retry, message: String) -> Self {
-        Self { error: RowError::new(kind, message), retry }
+        Self { error: RowError::new(kind, message), retry, sign: Sign::Answered }
+    }
+
+    /// The time for the fetch is over. `sign` says whether the host had answered before.
+    pub(super) fn of_time(url: &Url, timeout: Duration, sign: Sign) -> Self {
+        let message = format!("nothing whole from {} within {timeout:?}", host(url));
+        Self { sign, ..Self::new(RowErrorKind::Timeout, Retry::Never, message) }
     }
 
     /// No answer came. `url` is the one asked for at first.
@@ -29,19 +38,28 @@ impl Failure {
             let message = format!("{} {redirect}", host(url));
             return Self::new(RowErrorKind::HttpStatus, Retry::Never, message);
         }
-        let host = host(error.url().unwrap_or(url));
+        let failed = error.url().unwrap_or(url);
+        // A host that sends its clients on to one that fails has answered.
+        let sign = if is_same_host(failed, url) { Sign::Silent } else { Sign::Answered };
+        let host = host(failed);
         if error.is_timeout() {
             let message = format!("no connection to {host} within {connect_timeout:?}");
-            return Self::new(RowErrorKind::Timeout, Retry::Soon, message);
+            return Self { sign, ..Self::new(RowErrorKind::Timeout, Retry::Soon, message) };
         }
         let what = if error.is_connect() { "no connection to" } else { "no answer from" };
         let retry = if cause::is_untrusted(error) || error.is_builder() { Retry::Never } else { Retry::Soon };
-        Self::new(RowErrorKind::Network, retry, format!("{what} {host}: {}", cause::root(error)))
+        let message = format!("{what} {host}: {}", cause::root(error));
+        Self { sign, ..Self::new(RowErrorKind::Network, retry, message) }
     }
 
-    /// The answer has a status without a picture.
-    pub(super) fn of_status(response: &Response) -> Self {
+    /// The answer has a status without a picture. `url` is the one asked for at first.
+    pub(super) fn of_status(response: &Response, url: &Url) -> Self {
         let status = response.status();
+        let wish = retry::wish(response.headers());
+        let sign = match wish {
+            Some(pause) if is_pause(status) && is_same_host(response.url(), url) => Sign::Busy(pause),
+            _ => Sign::Answered,
+        };
         let kind = match status {
             StatusCode::NOT_FOUND | StatusCode::GONE => RowErrorKind::NotFound,
             _ => RowErrorKind::HttpStatus,
@@ -49,7 +67,16 @@ impl Failure {
         // The client follows what it can, and hands over redirects to nowhere or to what is no URL of the web.
         let lack = if status.is_redirection() { ", without a web address to go to" } else { "" };
         let message = format!("{} answers {status}{lack}", host(response.url()));
-        Self::new(kind, Retry::of_status(status, retry::wish(response.headers())), message)
+        Self { sign, ..Self::new(kind, Retry::of_status(status, wish), message) }
+    }
+
+    /// The server asks by this directive not to use the picture.
+    pub(super) fn of_opt_out(url: &Url, directive: &str) -> Self {
+        let message = format!(
+            "{} asks with `X-Robots-Tag: {directive}` not to use the picture (--ignore-opt-outs uses it all the same)",
+            host(url)
+        );
+        Self::new(RowErrorKind::OptedOut, Retry::Never, message)
     }
 
     /// The body ended before it was whole.
@@ -61,7 +88,7 @@ impl Failure {
 
     /// The error holds whatever one tries.
     pub(super) fn for_good(error: RowError) -> Self {
-        Self { error, retry: Retry::Never }
+        Self { error, retry: Retry::Never, sign: Sign::Answered }
     }
 }
 
@@ -72,4 +99,15 @@ pub(super) fn host(url: &Url) -> String {
         Some(port) => format!("`{host}:{port}`"),
         None => format!("`{host}`"),
     }
+}
+
+/// Whether two URLs have the same host and port.
+fn is_same_host(first: &Url, second: &Url) -> bool {
+    let host = |url: &Url| (url.host_str().map(str::to_owned), url.port_or_known_default());
+    host(first) == host(second)
+}
+
+/// Whether a status speaks of the host as a whole: with `Retry-After`, it wants to be left alone for a while.
+fn is_pause(status: StatusCode) -> bool {
+    matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE)
 }
