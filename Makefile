@@ -4,8 +4,8 @@ CARGO ?= cargo
 BENCH_MODEL := target/bench/vit-b-32
 BENCH_VENV := target/bench/peers-venv
 BENCH_PYTHON := $(BENCH_VENV)/bin/python
-ROUNDS ?= 5
-IMAGES ?= 256
+ROUNDS ?= 3
+IMAGES ?= 128
 TOOLS := target/tools
 
 .DEFAULT_GOAL := help
@@ -44,18 +44,22 @@ $(TOOLS)/bin/cargo-deny:
 bench: $(BENCH_MODEL)/model.safetensors ## measure with a model of ViT-B/32's size
 	$(CARGO) bench --workspace --locked
 
-bench-peers: $(BENCH_VENV)/installed $(BENCH_MODEL)/model.safetensors ## measure against other tools; see bench/README.md
+bench-peers: $(BENCH_MODEL)/model.safetensors target/bench/work/done target/bench/exported/done ## measure against other tools; see bench/README.md
 	$(CARGO) build --release --locked
 	$(CARGO) build --release --locked -p clipgauge-core --example stages
 	$(CARGO) build --release --locked --manifest-path bench/peers/candle/Cargo.toml --target-dir target/bench/candle
-	test -e target/bench/work/done || $(BENCH_PYTHON) bench/work.py target/bench/work
-	test -e target/bench/exported/done || $(BENCH_PYTHON) bench/export.py $(BENCH_MODEL) target/bench/exported
 	$(BENCH_PYTHON) bench/peers.py --rounds $(ROUNDS) --images $(IMAGES) --peers "$(PEERS)" $(ADD)
 
 $(BENCH_VENV)/installed: bench/requirements.txt
 	python3 -m venv $(BENCH_VENV)
 	$(BENCH_VENV)/bin/pip install --quiet --disable-pip-version-check -r $<
 	touch $@
+
+target/bench/work/done: bench/work.py $(BENCH_VENV)/installed
+	$(BENCH_PYTHON) $< target/bench/work
+
+target/bench/exported/done: bench/export.py $(BENCH_VENV)/installed $(BENCH_MODEL)/model.safetensors
+	$(BENCH_PYTHON) $< $(BENCH_MODEL) target/bench/exported
 
 conformance: ## print how far each golden model is from the reference
 	@$(CARGO) run --quiet --release --locked -p clipgauge-core --example conformance -- tests/golden/models ../shared/golden/models

@@ -51,7 +51,13 @@ def export_onnx(clip: CLIPModel, folder: Path) -> None:
         # It leaves files of its own where it runs.
         with tempfile.TemporaryDirectory() as scratch, contextlib.chdir(scratch):
             quant_pre_process(path, prepared, skip_symbolic_shape=True)
-        quantize_dynamic(prepared, folder / f"{name}-int8.onnx", weight_type=QuantType.QInt8)
+        quantize_dynamic(
+            prepared,
+            folder / f"{name}-int8.onnx",
+            op_types_to_quantize=["MatMul", "Gemm"],
+            per_channel=True,
+            weight_type=QuantType.QInt8,
+        )
         prepared.unlink()
 
 

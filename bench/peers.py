@@ -16,7 +16,7 @@ from contestants import BENCH, OURS, OURS_INT8, PEERS, TRANSFORMERS, Contestant
 
 WORK = BENCH / "work"
 QUARTER = 4
-"""Settings other than the first, and peers that are far behind, get this part of the rows."""
+"""One core, and peers that are far behind, get this part of the rows."""
 
 
 def cut(caption_set: str, rows: int) -> Path:
@@ -140,7 +140,7 @@ class Benchmark:
         fewer = max(images // QUARTER, 2)
         self.setting("short", all_cores, images, rounds)
         self.setting("short", 1, fewer, min(rounds, 3))
-        self.setting("long", all_cores, fewer, min(rounds, 3))
+        self.setting("long", all_cores, images, min(rounds, 3))
         for cores in sorted({1, all_cores}):
             self.time_stages(cores, min(images, 64))
         self.keep_others()
@@ -158,8 +158,8 @@ class Benchmark:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5, help="rounds of the first setting; others have at most 3")
-    parser.add_argument("--images", type=int, default=256, help="rows of the first setting; others have a quarter")
+    parser.add_argument("--rounds", type=int, default=3, help="rounds of the first setting; others have at most 3")
+    parser.add_argument("--images", type=int, default=128, help="rows, at most 256; one core has a quarter")
     parser.add_argument("--peers", default="", help="names with commas between; all, if there is none")
     parser.add_argument("--add", action="store_true", help="keep the last run's results of the peers that are left out")
     options = parser.parse_args()

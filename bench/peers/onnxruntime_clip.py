@@ -15,6 +15,8 @@ class OnnxRuntime(PlainClip):
         super().__init__(options.exported)
         session = onnxruntime.SessionOptions()
         session.intra_op_num_threads = options.threads
+        # Threads that wait without sleeping would take the processor from those that decode.
+        session.add_session_config_entry("session.intra_op.allow_spinning", "0")
         session.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
         suffix = "-int8" if options.int8 else ""
         self.vision, self.text = (
