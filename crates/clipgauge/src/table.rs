@@ -5,6 +5,8 @@
 //! in [`open`] and [`Layout::writer`].
 
 #[cfg(feature = "parquet")]
+mod arrow_batch;
+#[cfg(feature = "parquet")]
 mod arrow_ipc;
 #[cfg(feature = "parquet")]
 mod arrow_record;

@@ -22,8 +22,9 @@ use crate::options::ScoreOptions;
 use crate::row::{Row, RowErrorKind};
 use crate::vectors::of_arrow;
 
+use super::arrow_batch::{Batch, BatchRow};
 use super::arrow_record::{ArrowRecord, Rows};
-use super::arrow_rows::{self, Pairs};
+use super::arrow_rows;
 use super::arrow_schema::with_columns;
 use super::columns::Added;
 use super::{Cell, Position, ReadTable, Record, TableError, WriteTable};
@@ -154,12 +155,6 @@ pub(super) struct ArrowReader {
     total: Total,
 }
 
-struct Batch {
-    rows: Arc<Rows>,
-    pairs: Pairs,
-    next: usize,
-}
-
 impl ArrowReader {
     fn next_batch(&mut self) -> Result<Option<Batch>, ArrowError> {
         while let Some((batch, bytes)) = self.batches.next().transpose()? {
@@ -169,8 +164,7 @@ impl ArrowReader {
                 Total::Bytes(_) => bytes.unwrap_or_default(),
             };
             if batch.num_rows() > 0 {
-                let pairs = Pairs::of(&batch, self.image, self.caption)?;
-                return Ok(Some(Batch { rows: Rows::new(batch), pairs, next: 0 }));
+                return Batch::new(batch, self.image, self.caption).map(Some);
             }
         }
         Ok(None)
@@ -179,17 +173,16 @@ impl ArrowReader {
 
 impl ReadTable for ArrowReader {
     fn read(&mut self) -> Result<Option<Row>, TableError> {
-        if self.batch.as_ref().is_none_or(|batch| batch.next == batch.rows.batch.num_rows()) {
+        let mut row = self.batch.as_mut().and_then(Batch::next_row);
+        if row.is_none() {
             self.batch = None;
             let next = guarded(|| self.next_batch());
             self.batch = next.map_err(|error| damaged(&self.name, Some(self.rows + 1), error))?;
+            row = self.batch.as_mut().and_then(Batch::next_row);
         }
-        let Some(batch) = &mut self.batch else { return Ok(None) };
-        let row = batch.next;
-        batch.next += 1;
+        let Some(BatchRow { image, caption, record }) = row else { return Ok(None) };
         self.rows += 1;
-        let (image, caption) = (batch.pairs.image(row), batch.pairs.caption(row));
-        let record = Record::Arrow(ArrowRecord::new(&batch.rows, row));
+        let record = Record::Arrow(record);
         Ok(Some(Row { number: self.rows, image, caption, error: None, record }))
     }
 

@@ -4,7 +4,7 @@
 //! lands in its column; one with more keeps its surplus behind it. Lines without a byte pass through and are no rows,
 //! in a table of one column too, as the `csv` crate and pandas read them.
 
-use std::io::{BufReader, Cursor, Read, Write};
+use std::io::{BufReader, Read, Write};
 use std::mem;
 use std::sync::{Arc, OnceLock};
 
@@ -50,22 +50,13 @@ type Rest = Arc<OnceLock<Vec<u8>>>;
 
 /// Reads the header and finds the columns.
 pub(super) fn open(
-    mut input: Box<dyn Read + Send>,
+    input: Box<dyn Read + Send>,
     total_bytes: Option<u64>,
     delimiter: u8,
     options: &ScoreOptions,
 ) -> Result<(DelimitedReader, DelimitedLayout), TableError> {
     let name = options.input.to_string();
-    let mut start = Vec::new();
-    input
-        .by_ref()
-        .take(sniff::ENOUGH as u64)
-        .read_to_end(&mut start)
-        .map_err(|source| TableError::Read { name: name.clone(), source })?;
-    sniff::check(&options.input, &start)?;
-    let bom = if start.starts_with(sniff::UTF8_BOM) { sniff::UTF8_BOM } else { b"" };
-
-    let text: Box<dyn Read + Send> = Box::new(Cursor::new(start.split_off(bom.len())).chain(input));
+    let sniff::Text { bom, rest: text } = sniff::begin(input, &options.input)?;
     let mut scanner = Scanner::new(BufReader::with_capacity(READ_BUFFER, text), delimiter);
     let header = match next(&mut scanner, &name, None)? {
         Scanned::Record(header) => header,

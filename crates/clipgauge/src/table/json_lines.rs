@@ -8,7 +8,7 @@ mod lines;
 mod object;
 
 use std::collections::VecDeque;
-use std::io::{Cursor, Read, Write};
+use std::io::{Read, Write};
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
@@ -70,20 +70,12 @@ type Rest = Arc<OnceLock<Vec<u8>>>;
 
 /// Looks at the first rows for the columns.
 pub(super) fn open(
-    mut input: Box<dyn Read + Send>,
+    input: Box<dyn Read + Send>,
     total_bytes: Option<u64>,
     options: &ScoreOptions,
 ) -> Result<(JsonReader, JsonLayout), TableError> {
     let name = options.input.to_string();
-    let mut start = Vec::new();
-    input
-        .by_ref()
-        .take(sniff::ENOUGH as u64)
-        .read_to_end(&mut start)
-        .map_err(|source| TableError::Read { name: name.clone(), source })?;
-    sniff::check(&options.input, &start)?;
-    let bom = if start.starts_with(sniff::UTF8_BOM) { sniff::UTF8_BOM } else { b"" };
-    let text: Box<dyn Read + Send> = Box::new(Cursor::new(start.split_off(bom.len())).chain(input));
+    let sniff::Text { bom, rest: text } = sniff::begin(input, &options.input)?;
 
     let mut lines = Lines::new(text, name.clone());
     let needed = [options.image_column.as_str(), options.caption_column.as_str()];

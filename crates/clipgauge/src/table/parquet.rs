@@ -23,8 +23,8 @@ use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataR
 use crate::options::ScoreOptions;
 use crate::row::Row;
 
-use super::arrow_record::{ArrowRecord, Rows};
-use super::arrow_rows::{self, Pairs};
+use super::arrow_batch::{Batch, BatchRow};
+use super::arrow_rows;
 use super::columns::Added;
 use super::{Position, ReadTable, Record, TableError, WriteTable};
 use copy::{ParquetCopy, Plan};
@@ -158,12 +158,6 @@ pub(super) struct ParquetReader {
     total_bytes: u64,
 }
 
-struct Batch {
-    rows: Arc<Rows>,
-    pairs: Pairs,
-    next: usize,
-}
-
 impl ParquetReader {
     /// The next batch with a row; `None` after the last.
     fn next_batch(&mut self) -> Result<Option<Batch>, ParquetError> {
@@ -171,8 +165,7 @@ impl ParquetReader {
             if let Some(batches) = &mut self.batches {
                 if let Some(batch) = batches.next().transpose().map_err(ParquetError::from)? {
                     if batch.num_rows() > 0 {
-                        let pairs = Pairs::of(&batch, self.image, self.caption)?;
-                        return Ok(Some(Batch { rows: Rows::new(batch), pairs, next: 0 }));
+                        return Ok(Some(Batch::new(batch, self.image, self.caption)?));
                     }
                     continue;
                 }
@@ -205,18 +198,17 @@ impl ParquetReader {
 
 impl ReadTable for ParquetReader {
     fn read(&mut self) -> Result<Option<Row>, TableError> {
-        if self.batch.as_ref().is_none_or(|batch| batch.next == batch.rows.batch.num_rows()) {
+        let mut row = self.batch.as_mut().and_then(Batch::next_row);
+        if row.is_none() {
             self.batch = None;
             let next = guarded(|| self.next_batch());
             self.batch = next.map_err(|error| damaged(&self.name, Some(self.rows + 1), error))?;
+            row = self.batch.as_mut().and_then(Batch::next_row);
         }
-        let Some(batch) = &mut self.batch else { return Ok(None) };
-        let row = batch.next;
-        batch.next += 1;
+        let Some(BatchRow { image, caption, record }) = row else { return Ok(None) };
         self.rows += 1;
-        let (image, caption) = (batch.pairs.image(row), batch.pairs.caption(row));
         let record = match self.keeps_rows {
-            true => Record::Arrow(ArrowRecord::new(&batch.rows, row)),
+            true => Record::Arrow(record),
             false => Record::InFile,
         };
         Ok(Some(Row { number: self.rows, image, caption, error: None, record }))

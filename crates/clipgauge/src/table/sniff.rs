@@ -1,17 +1,36 @@
 //! Tells text that can be read from the files that are most often given in its stead, by their first bytes.
 
+use std::io::{Cursor, Read};
+
 use crate::options::Input;
 
 use super::TableError;
 
 /// How many bytes [`check`] wants to see, unless the file is shorter.
-pub(super) const ENOUGH: usize = 4;
+const ENOUGH: u64 = 4;
 
 /// The mark that some programs put before UTF-8 text.
-pub(super) const UTF8_BOM: &[u8] = b"\xEF\xBB\xBF";
+const UTF8_BOM: &[u8] = b"\xEF\xBB\xBF";
+
+/// A text table from its first byte of text on.
+pub(super) struct Text {
+    /// The mark that stood before it, or nothing.
+    pub(super) bom: &'static [u8],
+    pub(super) rest: Box<dyn Read + Send>,
+}
+
+/// Looks at how a table begins, and refuses what is no text.
+pub(super) fn begin(mut table: Box<dyn Read + Send>, input: &Input) -> Result<Text, TableError> {
+    let mut start = Vec::new();
+    let read = table.by_ref().take(ENOUGH).read_to_end(&mut start);
+    read.map_err(|source| TableError::Read { name: input.to_string(), source })?;
+    check(input, &start)?;
+    let bom = if start.starts_with(UTF8_BOM) { UTF8_BOM } else { b"" };
+    Ok(Text { bom, rest: Box::new(Cursor::new(start.split_off(bom.len())).chain(table)) })
+}
 
 /// Refuses a file that does not begin as UTF-8 (or any other superset of ASCII) can.
-pub(super) fn check(input: &Input, start: &[u8]) -> Result<(), TableError> {
+fn check(input: &Input, start: &[u8]) -> Result<(), TableError> {
     let through = |command: &str| format!("use `{}`", input.piped_through(command));
     let (what, remedy) = match start {
         // Before UTF-16, whose mark it begins with.
