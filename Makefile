@@ -47,7 +47,7 @@ bench: $(BENCH_MODEL)/model.safetensors ## measure with a model of ViT-B/32's si
 bench-peers: $(BENCH_MODEL)/model.safetensors target/bench/work/done target/bench/exported/done ## measure against other tools; see bench/README.md
 	$(CARGO) build --release --locked
 	$(CARGO) build --release --locked -p clipgauge-core --example stages
-	$(CARGO) build --release --locked --manifest-path bench/peers/candle/Cargo.toml --target-dir target/bench/candle
+	RUSTFLAGS="-C target-cpu=native" $(CARGO) build --release --locked --manifest-path bench/peers/candle/Cargo.toml --target-dir target/bench/candle
 	$(BENCH_PYTHON) bench/peers.py --rounds $(ROUNDS) --images $(IMAGES) --peers "$(PEERS)" $(ADD)
 
 $(BENCH_VENV)/installed: bench/requirements.txt

@@ -58,9 +58,9 @@ def end_to_end(results: Results, what: str, bar: float, caption_set: str, cores:
         for peer in PEERS
         if peer.int8 == int8 and peer.name in results.names(caption_set, cores)
     }
-    if not ratios:
+    medians = {name: statistics.median(ratio.steady for ratio in found) for name, found in ratios.items() if found}
+    if not medians:
         return at_least(what, bar, None)
-    medians = {name: statistics.median(ratio.steady for ratio in found) for name, found in ratios.items()}
     nearest = min(medians, key=lambda name: medians[name])
     whole = statistics.median(ratio.whole for ratio in ratios[nearest])
     return at_least(what, bar, medians[nearest], f" ({nearest}; whole process {whole:.2f}×)")

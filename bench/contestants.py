@@ -1,7 +1,7 @@
 """Who takes part, and how each is started."""
 
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -23,6 +23,8 @@ class Contestant:
     int8: bool = False
     strong: bool = False
     """Whether it takes part in every round; the others are too far behind for their last per cent to matter."""
+    ways: tuple[tuple[str, ...], ...] = ((),)
+    """Options of which the fastest are taken."""
 
     @property
     def is_python(self) -> bool:
@@ -30,7 +32,12 @@ class Contestant:
 
     @property
     def environment(self) -> dict[str, str]:
-        return {"HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
+        # Threads of torch that wait without sleeping would take the processor from those that decode.
+        return {"HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false", "OMP_WAIT_POLICY": "PASSIVE"}
+
+    def going(self, way: tuple[str, ...]) -> "Contestant":
+        """The same with options of its ways."""
+        return replace(self, program=(*self.program, *way), ways=((),))
 
     def command(self, table: Path, out: Path, threads: int) -> list[str]:
         match self.program:
@@ -57,14 +64,15 @@ class Contestant:
 
 OURS = Contestant("clipgauge", ("clipgauge",))
 OURS_INT8 = Contestant("clipgauge int8", ("clipgauge", "--precision", "int8"), int8=True)
-TRANSFORMERS = Contestant("transformers", ("transformers_clip",))
+BATCHES = (("--batch", "16"), ("--batch", "32"))
+CALLS = BATCHES + tuple(("--streams", *batch) for batch in BATCHES)
 PEERS = [
-    TRANSFORMERS,
-    Contestant("open_clip", ("open_clip_vit",)),
-    Contestant("onnxruntime", ("onnxruntime_clip",), strong=True),
-    Contestant("openvino", ("openvino_clip",), strong=True),
+    Contestant("transformers", ("transformers_clip",), ways=(*CALLS, *((*call, "--torchvision") for call in CALLS))),
+    Contestant("open_clip", ("open_clip_vit",), ways=CALLS),
+    Contestant("onnxruntime", ("onnxruntime_clip",), strong=True, ways=CALLS),
+    Contestant("openvino", ("openvino_clip",), strong=True, ways=CALLS),
     Contestant("candle", ("candle",)),
-    Contestant("onnxruntime-int8", ("onnxruntime_clip", "--int8"), int8=True, strong=True),
+    Contestant("onnxruntime-int8", ("onnxruntime_clip", "--int8"), int8=True, strong=True, ways=CALLS),
 ]
 
 

@@ -44,9 +44,11 @@ class Results:
         for run in self.runs:
             if (run["set"], run["cores"]) == key and run["pair"].rpartition(" ")[0] == peer:
                 pairs.setdefault(run["pair"], []).append(run)
+        # Over a few rows, starting may seem to cost more than everything.
         return [
             Ratio(theirs["wall"] / ours["wall"], self.steady(theirs) / self.steady(ours))
             for ours, theirs in pairs.values()
+            if self.steady(ours) > 0 and self.steady(theirs) > 0
         ]
 
     def difference(self, name: str, caption_set: str, reference: str = "transformers") -> float | None:

@@ -45,8 +45,15 @@ def arguments(description: str | None) -> argparse.ArgumentParser:
     parser.add_argument("--model", type=Path, required=True, help="the folder in Hugging Face's form")
     parser.add_argument("--exported", type=Path, required=True, help="the folder that bench/export.py filled")
     parser.add_argument("--batch", type=int, default=16)
-    parser.add_argument("--in-line", action="store_true", help="decode between the batches instead of beside them")
+    parser.add_argument(
+        "--streams", action="store_true", help="a batch of its own on each core, from its files to its scores"
+    )
     return parser
+
+
+def engine_threads(options: argparse.Namespace) -> int:
+    """Threads that the engine works on in one call."""
+    return 1 if options.streams else options.threads
 
 
 def decode(path: Path) -> Image.Image:
@@ -59,7 +66,7 @@ def cosines(images: NDArray[numpy.float32], texts: NDArray[numpy.float32]) -> ND
 
 
 def run(peer: Peer, options: argparse.Namespace) -> None:
-    """Scores the table, a batch at a time, the next batch's pictures decoded meanwhile."""
+    """Scores the table: a batch at a time, the next batch's pictures decoded meanwhile, or a batch on each core."""
     with options.table.open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     folder = options.table.parent
@@ -69,25 +76,32 @@ def run(peer: Peer, options: argparse.Namespace) -> None:
         options.out.open("w", newline="", encoding="utf-8") as file,
     ):
 
-        def start(batch: Batch) -> list[Future[Any]]:
-            return [pool.submit(lambda row: peer.preprocess(decode(folder / row["url"])), row) for row in batch]
+        def picture(row: dict[str, str]) -> Any:
+            return peer.preprocess(decode(folder / row["url"]))
+
+        def scored(batch: Batch, pictures: list[Any]) -> NDArray[numpy.float32]:
+            return cosines(peer.images(pictures), peer.texts(peer.tokens([row["caption"] for row in batch])))
+
+        def in_one_call(batch: Batch) -> NDArray[numpy.float32]:
+            return scored(batch, [picture(row) for row in batch])
+
+        def one_after_the_other() -> Iterator[NDArray[numpy.float32]]:
+            for batch, pictures in prefetched(batches, lambda batch: [pool.submit(picture, row) for row in batch]):
+                yield scored(batch, [made.result() for made in pictures])
 
         writer = csv.DictWriter(file, [*rows[0], "similarity"])
         writer.writeheader()
-        for batch, pictures in prefetched(batches, start, ahead=0 if options.in_line else 1):
-            images = peer.images([picture.result() for picture in pictures])
-            texts = peer.texts(peer.tokens([row["caption"] for row in batch]))
-            scores = cosines(images, texts)
+        for batch, scores in zip(batches, pool.map(in_one_call, batches) if options.streams else one_after_the_other()):
             writer.writerows({**row, "similarity": float(score)} for row, score in zip(batch, scores))
 
 
 def prefetched(
-    batches: list[Batch], start: Callable[[Batch], list[Future[Any]]], ahead: int
+    batches: list[Batch], start: Callable[[Batch], list[Future[Any]]]
 ) -> Iterator[tuple[Batch, list[Future[Any]]]]:
-    """Each batch with what was started for it, so many batches ahead."""
+    """Each batch with what was started for it, one batch ahead."""
     started: deque[tuple[Batch, list[Future[Any]]]] = deque()
     for batch in batches:
         started.append((batch, start(batch)))
-        if len(started) > ahead:
+        if len(started) > 1:
             yield started.popleft()
     yield from started

@@ -6,7 +6,7 @@ import numpy
 import onnxruntime
 from numpy.typing import NDArray
 
-from harness import arguments, run
+from harness import arguments, engine_threads, run
 from plain_clip import PlainClip
 
 
@@ -14,7 +14,7 @@ class OnnxRuntime(PlainClip):
     def __init__(self, options: argparse.Namespace) -> None:
         super().__init__(options.exported)
         session = onnxruntime.SessionOptions()
-        session.intra_op_num_threads = options.threads
+        session.intra_op_num_threads = engine_threads(options)
         # Threads that wait without sleeping would take the processor from those that decode.
         session.add_session_config_entry("session.intra_op.allow_spinning", "0")
         session.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from harness import arguments, run
+from harness import arguments, engine_threads, run
 
 ARCHITECTURE = "ViT-B-32-quickgelu"
 
@@ -42,7 +42,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def load(options: argparse.Namespace) -> OpenClip:
-    torch.set_num_threads(options.threads)
+    torch.set_num_threads(engine_threads(options))
     return OpenClip(options.exported)
 
 

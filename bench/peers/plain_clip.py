@@ -1,6 +1,7 @@
 """CLIP's preprocessing and tokenizer without torch or transformers, for the engines that need neither."""
 
 from pathlib import Path
+from threading import Lock
 
 import numpy
 from numpy.typing import NDArray
@@ -23,6 +24,7 @@ class PlainClip:
     def __init__(self, exported: Path) -> None:
         self.tokenizer = Tokenizer.from_file(str(exported / "tokenizer.json"))
         self.tokenizer.enable_truncation(CONTEXT)
+        self.padding = Lock()
 
     def preprocess(self, image: Image.Image) -> NDArray[numpy.float32]:
         """What `CLIPImageProcessorPil` makes of a picture: `[3, 224, 224]`."""
@@ -34,5 +36,6 @@ class PlainClip:
         return (pixels * SCALE + OFFSET).transpose(2, 0, 1)
 
     def tokens(self, captions: list[str], length: int | None = None) -> NDArray[numpy.int64]:
-        self.tokenizer.enable_padding(pad_id=END, length=length)
-        return numpy.array([encoding.ids for encoding in self.tokenizer.encode_batch_fast(captions)], numpy.int64)
+        with self.padding:
+            self.tokenizer.enable_padding(pad_id=END, length=length)
+            return numpy.array([encoding.ids for encoding in self.tokenizer.encode_batch_fast(captions)], numpy.int64)

@@ -1,6 +1,7 @@
 """Times each stage of a peer by itself over the rows of a table: `stages.py MODULE` and the peer's own options.
 
-Prints milliseconds a pair as JSON. Pictures are decoded and preprocessed on one thread, the towers run on `--threads`.
+Prints milliseconds a pair as JSON. Pictures are decoded and preprocessed on one thread, the towers run on `--threads`:
+in one call, or with `--streams` in a call for each thread.
 The Rust example `stages` of clipgauge-core prints the same of clipgauge.
 """
 
@@ -9,7 +10,8 @@ import importlib
 import json
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from harness import CONTEXT, decode
@@ -25,10 +27,14 @@ def main() -> None:
     captions = [row["caption"] for row in rows]
     milliseconds: dict[str, float] = {}
 
-    def timed(name: str, work: Callable[[Any], Any], items: list[Any]) -> list[Any]:
-        work(items[0])
+    calls = ThreadPoolExecutor(options.threads if options.streams else 1)
+
+    def timed(
+        name: str, work: Callable[[Any], Any], items: list[Any], over: Callable[..., Iterable[Any]] = map
+    ) -> list[Any]:
+        list(over(work, items[: options.threads]))
         start = time.perf_counter()
-        made = [work(item) for item in items]
+        made = list(over(work, items))
         milliseconds[name] = (time.perf_counter() - start) * 1e3 / len(rows)
         return made
 
@@ -36,9 +42,9 @@ def main() -> None:
         return [items[start : start + options.batch] for start in range(0, len(items), options.batch)]
 
     pictures = timed("preprocess", peer.preprocess, timed("decode", decode, paths))
-    timed("images", peer.images, batched(pictures))
-    timed("texts", peer.texts, timed("tokenize", peer.tokens, batched(captions)))
-    timed("texts_padded", peer.texts, [peer.tokens(batch, CONTEXT) for batch in batched(captions)])
+    timed("images", peer.images, batched(pictures), calls.map)
+    timed("texts", peer.texts, timed("tokenize", peer.tokens, batched(captions)), calls.map)
+    timed("texts_padded", peer.texts, [peer.tokens(batch, CONTEXT) for batch in batched(captions)], calls.map)
     print(json.dumps(milliseconds))
 
 

@@ -11,7 +11,7 @@ from transformers import AutoTokenizer, CLIPModel
 from transformers.models.clip.image_processing_clip import CLIPImageProcessor
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
-from harness import CONTEXT, arguments, run
+from harness import CONTEXT, arguments, engine_threads, run
 
 
 class Transformers:
@@ -48,7 +48,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def load(options: argparse.Namespace) -> Transformers:
-    torch.set_num_threads(options.threads)
+    torch.set_num_threads(engine_threads(options))
     return Transformers(options.model, options.torchvision)
 
 
