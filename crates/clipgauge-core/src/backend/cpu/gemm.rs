@@ -151,20 +151,25 @@ impl<const VECTORS: usize> Tile<'_, VECTORS> {
         let lanes = ops.len();
         let depth = self.panel.len() / (VECTORS * lanes);
         let mut sums = [[ops.zero(); VECTORS]; ROWS];
-        let (input, panel) = (self.input.as_ptr(), self.panel.as_ptr());
-        for index in 0..depth {
+        // Pointers that move: of an index, the compiler makes more arithmetic than the loop has room for.
+        let (mut input, mut panel) = (self.input.as_ptr(), self.panel.as_ptr());
+        let mut left = depth;
+        while left > 0 {
+            left -= 1;
             // SAFETY: a panel has `depth` rows of `VECTORS * lanes` numbers.
             let loaded: [I::F32; VECTORS] = std::array::from_fn(
                 #[inline(always)]
-                |vector| unsafe { ops.load_ptr(panel.add((index * VECTORS + vector) * lanes)) },
+                |vector| unsafe { ops.load_ptr(panel.add(vector * lanes)) },
             );
             for (row, sums) in sums.iter_mut().enumerate() {
                 // SAFETY: `blocks` has asserted that each row has `depth` numbers.
-                let number = ops.splat(unsafe { *input.add(row * self.input_stride + index) });
+                let number = ops.splat(unsafe { *input.add(row * self.input_stride) });
                 for (sum, loaded) in sums.iter_mut().zip(loaded) {
                     *sum = ops.mul_add(number, loaded, *sum);
                 }
             }
+            // SAFETY: one past the end at most, as there are `depth` of them.
+            (input, panel) = unsafe { (input.add(1), panel.add(VECTORS * lanes)) };
         }
         for (row, sums) in sums.into_iter().enumerate() {
             for (vector, sum) in sums.into_iter().enumerate() {
