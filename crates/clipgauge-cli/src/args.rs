@@ -3,6 +3,7 @@
 
 mod compare;
 mod embed;
+mod merge;
 mod models;
 mod resume;
 
@@ -19,6 +20,7 @@ use crate::value;
 
 pub(crate) use compare::CompareArgs;
 pub(crate) use embed::{EmbedArgs, EmbedFormat};
+pub(crate) use merge::MergeArgs;
 pub(crate) use models::{ModelsArgs, ModelsCommand};
 pub(crate) use resume::ResumeArgs;
 
@@ -40,6 +42,7 @@ pub(crate) enum Command {
     Score(Box<ScoreArgs>),
     Compare(Box<CompareArgs>),
     Embed(Box<EmbedArgs>),
+    Merge(MergeArgs),
     Models(ModelsArgs),
     Completions(CompletionsArgs),
     Man(ManArgs),

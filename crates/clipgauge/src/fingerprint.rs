@@ -109,6 +109,12 @@ impl Fingerprint {
         Self { fields: self.fields.iter().filter(is_kept).cloned().collect() }
     }
 
+    /// The same without where the input lay and when it was changed, which differ between the machines of a job array.
+    pub(crate) fn anywhere(&self) -> Self {
+        let is_kept = |field: &&Field| field.name != INPUT && field.name != format!("{INPUT}'s time");
+        Self { fields: self.fields.iter().filter(is_kept).cloned().collect() }
+    }
+
     /// The same without a field.
     pub(crate) fn without(&self, name: &str) -> Self {
         Self { fields: self.fields.iter().filter(|field| field.name != name).cloned().collect() }

@@ -17,6 +17,7 @@ mod generations;
 pub mod hub;
 pub mod journal;
 pub mod loading;
+pub mod merge;
 pub mod models;
 pub mod options;
 mod picture;

@@ -20,6 +20,7 @@ mod converted;
 mod delimited;
 mod error;
 mod format;
+mod joined;
 mod json_lines;
 pub(crate) mod number;
 #[cfg(feature = "parquet")]
@@ -40,6 +41,7 @@ pub use compression::Compression;
 pub use delimited::DelimitedRecord;
 pub use error::TableError;
 pub use format::{NoSuchFormat, TableFormat};
+pub(crate) use joined::join_parts;
 pub use json_lines::JsonRecord;
 
 /// A row as it stood in its table, kept so that it can be written byte for byte.

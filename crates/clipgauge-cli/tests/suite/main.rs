@@ -17,6 +17,7 @@ mod passthrough;
 mod resuming;
 mod retrying;
 mod scoring;
+mod sharding;
 mod slow_web;
 mod typed;
 mod usage;

@@ -1,6 +1,7 @@
 //! What a part of a table says of itself, in `PART.shard.json` beside it, so that parts can be put together.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -61,5 +62,18 @@ impl ShardNote {
             .and_then(|()| file.write_all(b"\n"))
             .map_err(|source| AtomicError::Write { path, source })?;
         file.commit()
+    }
+
+    /// Reads the note of a part.
+    ///
+    /// # Errors
+    ///
+    /// There is none, or it is no note of this version.
+    pub(crate) fn read(part: &Path) -> io::Result<Self> {
+        let note: Self = serde_json::from_slice(&fs::read(path_of(part))?)?;
+        match note.version {
+            VERSION => Ok(note),
+            other => Err(io::Error::other(format!("it is of version {other}, and this program knows {VERSION}"))),
+        }
     }
 }

@@ -5,6 +5,7 @@
 
 mod copy;
 pub(super) mod footer;
+mod join;
 mod positioned;
 
 use std::fs::File;
@@ -30,6 +31,7 @@ use super::arrow_rows;
 use super::columns::Added;
 use super::{Position, ReadTable, Record, TableError, WriteTable};
 use copy::{ParquetCopy, Plan};
+pub(super) use join::join;
 use positioned::PositionedFile;
 
 /// The most rows that are decoded at once.
