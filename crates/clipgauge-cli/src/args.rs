@@ -3,7 +3,9 @@
 
 mod compare;
 mod embed;
+mod merge;
 mod models;
+mod resume;
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -18,7 +20,9 @@ use crate::value;
 
 pub(crate) use compare::CompareArgs;
 pub(crate) use embed::{EmbedArgs, EmbedFormat};
+pub(crate) use merge::MergeArgs;
 pub(crate) use models::{ModelsArgs, ModelsCommand};
+pub(crate) use resume::ResumeArgs;
 
 /// How well does each image match its caption?
 ///
@@ -38,6 +42,7 @@ pub(crate) enum Command {
     Score(Box<ScoreArgs>),
     Compare(Box<CompareArgs>),
     Embed(Box<EmbedArgs>),
+    Merge(MergeArgs),
     Models(ModelsArgs),
     Completions(CompletionsArgs),
     Man(ManArgs),
@@ -61,6 +66,8 @@ pub(crate) struct ScoreArgs {
 
     #[command(flatten)]
     pub(crate) output: OutputArgs,
+    #[command(flatten)]
+    pub(crate) resume: ResumeArgs,
     #[command(flatten)]
     pub(crate) columns: ColumnArgs,
     #[command(flatten)]
@@ -345,6 +352,7 @@ Examples:
   clipgauge score pairs.csv -o scored.csv --summary summary.json
   clipgauge score laion.tsv --image-column URL --caption-column TEXT -o scored.tsv
   clipgauge score pairs.csv --in-place --column b32 --error-column why
+  clipgauge score pairs.parquet -o scored.parquet --resume
   clipgauge score examples/pairs.csv --model pictoclip      (no download, for a first try)
   gzip -dc pairs.csv.gz | clipgauge score - | gzip > scored.csv.gz
 

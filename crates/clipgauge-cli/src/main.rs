@@ -21,6 +21,7 @@ fn main() -> ExitCode {
         Command::Score(args) => command::score::run(*args),
         Command::Compare(args) => command::compare::run(&args),
         Command::Embed(args) => command::embed::run(*args),
+        Command::Merge(args) => command::merge::run(&args),
         Command::Models(args) => command::models::run(args),
         Command::Completions(args) => command::completions::run(&args),
         Command::Man(args) => command::man::run(&args),

@@ -6,7 +6,7 @@ use anyhow::bail;
 use clipgauge::compare::CompareOptions;
 use clipgauge::core::decode::DecodeOptions;
 use clipgauge::embed::{EmbedOptions, VectorLayout};
-use clipgauge::options::{Input, Output, ScoreOptions};
+use clipgauge::options::{Input, Output, ResumeOptions, ScoreOptions};
 use clipgauge::source::FetchOptions;
 use clipgauge::vectors::DEFAULT_PART_ROWS;
 
@@ -14,7 +14,7 @@ use crate::args::{CompareArgs, EmbedArgs, EmbedFormat, FetchArgs, OutputArgs, Pi
 
 /// What the flags of `clipgauge score` say.
 pub(crate) fn score_options(args: ScoreArgs) -> ScoreOptions {
-    let ScoreArgs { input, output, columns, model, fetch, pictures, report } = args;
+    let ScoreArgs { input, output, resume, columns, model, fetch, pictures, report } = args;
     ScoreOptions {
         input: input_of(input),
         delimiter: output.delimiter,
@@ -35,6 +35,8 @@ pub(crate) fn score_options(args: ScoreArgs) -> ScoreOptions {
         precision: model.work.precision.precision,
         fetch: fetch_options(&fetch),
         decode: decode_options(&pictures),
+        resume: ResumeOptions { resume: resume.resume, retry_failed: resume.retry_failed },
+        shard: resume.shard,
     }
 }
 
@@ -212,6 +214,9 @@ mod tests {
             "--header=C: d",
             "--user-agent=u",
             "--ignore-opt-outs",
+            "--resume",
+            "--retry-failed",
+            "--shard=2/3",
         ];
         let expected = ScoreOptions {
             output: Output::InPlace,
@@ -244,6 +249,8 @@ mod tests {
                 ..FetchOptions::default()
             },
             decode: DecodeOptions { max_pixels: 2000, apply_orientation: false, background: Some([16, 32, 48]) },
+            resume: ResumeOptions { resume: true, retry_failed: true },
+            shard: "2/3".parse().ok(),
             ..ScoreOptions::new(Input::File("in.csv".into()))
         };
         assert_eq!(format!("{:?}", options(&flags)), format!("{expected:?}"));

@@ -1,7 +1,8 @@
 //! Files that appear whole or not at all: written beside, synced, renamed.
 //!
 //! A file that is not committed leaves no trace, whatever ends the run short of a power cut or `kill -9`: those may
-//! leave `NAME.XXXXXX.partial`. What the name stood for before stays as it was until the new file takes its place.
+//! leave `NAME.XXXXXX.partial`, which the next run with the same output removes. What the name stood for before stays as
+//! it was until the new file takes its place.
 
 pub mod folder;
 
@@ -17,6 +18,12 @@ const WRITE_BUFFER: usize = 256 << 10;
 
 /// The most symbolic links that are followed, as Linux does.
 const MAX_LINKS: usize = 40;
+
+/// What the names of unfinished files end in.
+const PARTIAL: &str = ".partial";
+
+/// How many random characters come before that.
+const RANDOM: usize = 6;
 
 /// A file under way.
 #[derive(Debug)]
@@ -77,6 +84,20 @@ impl AtomicFile {
             return Ok(());
         }
         Self::create(target).map(drop)
+    }
+
+    /// Where the file of this name would stand, behind symbolic links; `None` for what is no regular file.
+    pub(crate) fn place_of(target: &Path) -> Option<PathBuf> {
+        if is_special(target) { None } else { follow(target).ok() }
+    }
+
+    /// The bytes so far, to be looked at once all are written; `None` for what is no regular file.
+    pub(crate) fn written(&mut self) -> io::Result<Option<&File>> {
+        self.flush()?;
+        Ok(match &self.out {
+            Out::Beside(out) => Some(out.get_ref().as_file()),
+            Out::Straight(_) => None,
+        })
     }
 
     /// Where the file will stand.
@@ -142,13 +163,35 @@ impl Write for AtomicFile {
 /// Where the finished rows of a run that was interrupted are kept: `NAME.partial` beside the output.
 pub fn partial_path(target: &Path) -> PathBuf {
     let mut name = target.as_os_str().to_owned();
-    name.push(".partial");
+    name.push(PARTIAL);
     PathBuf::from(name)
 }
 
 /// Whether a path stands for no regular file, but for a device or a pipe (`/dev/null`, `/dev/stdout`).
 pub(crate) fn is_special(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|metadata| !metadata.is_dir() && !metadata.is_file())
+}
+
+/// Removes what processes that were killed left of files that were to stand at `target`. Nobody may be writing one.
+pub(crate) fn remove_leftovers(target: &Path) {
+    let (Ok(target), Some(name)) = (follow(target), target.file_name()) else { return };
+    let prefix = format!("{}.", target.file_name().unwrap_or(name).to_string_lossy());
+    let is_leftover = |name: &str| {
+        let random = name.strip_prefix(&prefix).and_then(|rest| rest.strip_suffix(PARTIAL));
+        random.is_some_and(|random| random.len() == RANDOM && random.bytes().all(|byte| byte.is_ascii_alphanumeric()))
+    };
+    for entry in fs::read_dir(folder_of(&target)).into_iter().flatten().flatten() {
+        if is_leftover(&entry.file_name().to_string_lossy()) {
+            // One that stays takes room, and does no other harm.
+            let removed = fs::remove_file(entry.path());
+            tracing::info!(path = %entry.path().display(), ?removed, "removing what a process that was killed has left");
+        }
+    }
+}
+
+/// Whether two paths stand for one file that is there.
+pub(crate) fn is_same_file(a: &Path, b: &Path) -> bool {
+    matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
 }
 
 fn folder_of(path: &Path) -> &Path {
@@ -176,7 +219,7 @@ fn create_beside(target: &Path, replaced: Option<Permissions>) -> io::Result<Nam
     let mut prefix = target.file_name().map_or_else(OsString::new, |name| name.to_owned());
     prefix.push(".");
     let mut builder = Builder::new();
-    builder.prefix(&prefix).suffix(".partial");
+    builder.prefix(&prefix).rand_bytes(RANDOM).suffix(PARTIAL);
     #[cfg(unix)]
     {
         // Less the umask, as every new file; `tempfile` alone would make it unreadable for others.

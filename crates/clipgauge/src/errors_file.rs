@@ -26,12 +26,19 @@ pub fn path(options: &ScoreOptions) -> Option<PathBuf> {
         (None, Output::File(path), _) | (None, Output::InPlace, Input::File(path)) => path,
         (None, Output::Stdout, _) | (None, Output::InPlace, Input::Stdin) => return None,
     };
-    if is_special(table) {
-        return None;
-    }
+    (!is_special(table)).then(|| path_of(table))
+}
+
+/// Where the failed rows of a table are listed, where nothing else is said.
+pub(crate) fn path_of(table: &Path) -> PathBuf {
     let mut name = table.as_os_str().to_owned();
     name.push(".errors.csv");
-    Some(PathBuf::from(name))
+    PathBuf::from(name)
+}
+
+/// How every list begins.
+pub(crate) fn header() -> String {
+    HEADER.join(",") + "\n"
 }
 
 /// The list under way.
@@ -127,7 +134,7 @@ fn fails(path: &Path, error: csv::Error) -> AtomicError {
 
 /// Removes a list of an earlier run; a file that does not begin like one is somebody's and stays.
 fn remove_earlier(path: &Path) -> io::Result<()> {
-    let header = HEADER.join(",") + "\n";
+    let header = header();
     let mut start = vec![0; header.len()];
     match File::open(path).and_then(|mut file| file.read_exact(&mut start)) {
         Ok(()) if start == header.as_bytes() => fs::remove_file(path),

@@ -8,6 +8,7 @@ use clipgauge_core::error::LoadError;
 use clipgauge_core::family::{self, LoadOptions};
 
 use crate::cancel::Cancel;
+use crate::fingerprint;
 use crate::hub::{self, HubError, HubOptions, ResolvedModel};
 use crate::progress::Progress;
 use crate::waiting::{Unfinished, unless_cancelled};
@@ -19,6 +20,8 @@ pub(crate) struct LoadedModel {
     pub(crate) id: Option<String>,
     /// Its commit.
     pub(crate) revision: Option<String>,
+    /// Which model it is, whatever it was called.
+    pub(crate) identity: String,
 }
 
 /// Why a model cannot be had or used.
@@ -44,6 +47,15 @@ pub enum LoadingError {
     NoTokenizer {
         /// The model's name.
         model: String,
+    },
+    /// Its files cannot be looked at.
+    #[error("the files of the model `{model}` cannot be read")]
+    Identity {
+        /// The model's name.
+        model: String,
+        /// What the system says.
+        #[source]
+        source: io::Error,
     },
     /// The user asked to end before it was ready.
     #[error("interrupted while the model was being loaded")]
@@ -78,7 +90,9 @@ pub(crate) fn load(
 ) -> Result<LoadedModel, LoadingError> {
     let model = hub::resolve(name, &HubOptions::from_env(), progress, cancel)?;
     let encoder = encoder(&model, name, options, cancel)?;
-    Ok(LoadedModel { encoder, id: model.id, revision: model.revision })
+    let identity =
+        fingerprint::of_model(&model).map_err(|source| LoadingError::Identity { model: name.to_owned(), source })?;
+    Ok(LoadedModel { encoder, id: model.id, revision: model.revision, identity })
 }
 
 /// The same for a model that is to read captions.

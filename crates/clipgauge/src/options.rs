@@ -10,7 +10,9 @@ use clipgauge_core::metric::Metric;
 use crate::atomic::is_special;
 use crate::source::FetchOptions;
 
+pub use crate::resume::ResumeOptions;
 pub use crate::scorer::DEFAULT_BATCH_SIZE;
+pub use crate::shard::Shard;
 pub use crate::table::TableFormat;
 pub use clipgauge_core::precision::Precision;
 
@@ -59,6 +61,10 @@ pub struct ScoreOptions {
     pub fetch: FetchOptions,
     /// Limits of decoding.
     pub decode: DecodeOptions,
+    /// What is taken over from an earlier run.
+    pub resume: ResumeOptions,
+    /// The part of the table that is scored; `None` for all of it.
+    pub shard: Option<Shard>,
 }
 
 impl ScoreOptions {
@@ -84,6 +90,8 @@ impl ScoreOptions {
             precision: Precision::default(),
             fetch: FetchOptions::default(),
             decode: DecodeOptions::default(),
+            resume: ResumeOptions::default(),
+            shard: None,
         }
     }
 
@@ -105,6 +113,12 @@ impl ScoreOptions {
         self.models.iter().flat_map(|model| self.metrics.iter().map(move |metric| column(model, *metric))).collect()
     }
 
+    /// Whether columns of the added ones' names may be there: if that was allowed, or the output is gone on with where the
+    /// input is.
+    pub(crate) fn replaces_columns(&self) -> bool {
+        self.overwrite || (self.resume.retry_failed && self.output == Output::InPlace)
+    }
+
     /// The names of all columns that are added: the scores', then the error's if there is one.
     pub(crate) fn added_names(&self) -> Vec<String> {
         self.score_columns().into_iter().map(|column| column.name).chain(self.error_column.clone()).collect()
@@ -124,6 +138,10 @@ impl ScoreOptions {
             if is_empty {
                 return Err(OptionsError::Missing { flag });
             }
+        }
+        self.resume.check(self)?;
+        if self.shard.is_some() && !matches!(self.output, Output::File(_)) {
+            return Err(OptionsError::NoPartFile);
         }
         self.check_columns()?;
         self.check_paths()
@@ -174,6 +192,7 @@ impl ScoreOptions {
         if let Output::File(path) = &self.output {
             named.push(("--output", path.clone()));
         }
+        named.extend(crate::journal::path(self).map(|path| ("the journal of the output", path)));
         named.extend(crate::errors_file::path(self).map(|path| ("--errors", path)));
         named.extend(self.summary.clone().map(|path| ("--summary", path)));
         for (what, path) in named.into_iter().filter(|(_, path)| !is_special(path)) {
@@ -201,6 +220,15 @@ pub enum OptionsError {
     /// Standard input has no place to write to.
     #[error("--in-place needs a file, and standard input is none; use -o FILE, or leave it away for standard output")]
     InPlaceOfStdin,
+    /// There is no file that a run could go on with.
+    #[error("{flag} needs a file that it goes on with; name the output with -o FILE")]
+    NoOutputFile {
+        /// The flag.
+        flag: &'static str,
+    },
+    /// A part of a table has no file of its own.
+    #[error("--shard makes a part of a table, which needs a file of its own; name it with -o FILE")]
+    NoPartFile,
     /// A delimiter that means something else.
     #[error("{delimiter:?} cannot be a delimiter: it quotes fields or ends rows; choose another byte")]
     Delimiter {

@@ -20,6 +20,7 @@ use crate::cancel::Cancel;
 #[cfg(feature = "parquet")]
 use crate::embed::{EmbedOptions, Embedder};
 use crate::errors_file::{self, ErrorsFile};
+use crate::journal::{self, JournalWriter};
 use crate::loading::{LoadedModel, load_with_tokenizer};
 #[cfg(feature = "parquet")]
 use crate::options::Output;
@@ -33,9 +34,12 @@ use crate::waiting::unless_cancelled;
 
 mod compute;
 mod computing;
+mod continuation;
+mod earlier;
 mod error;
 mod fetching;
 mod join;
+mod known;
 mod output;
 mod queue;
 mod rows;
@@ -45,9 +49,12 @@ mod vectors;
 
 use compute::Compute;
 use computing::Computing;
+use continuation::Continuation;
+pub use earlier::EarlierError;
 pub use error::ScoreTableError;
 use fetching::Fetching;
 use join::{Finished, Join};
+use known::KnownRows;
 use output::OutputFile;
 use rows::{AddedColumns, ScoredRows, WriteRows};
 use stop::Stop;
@@ -72,35 +79,50 @@ pub fn score_table(
     let stats = Arc::new(Stats::new(options.score_columns().len()));
     let (for_input, for_output) = (options.clone(), options.clone());
     tracing::info!(input = %options.input, "opening the table");
+    let continuation = match Continuation::find(options, &stats, progress, cancel)? {
+        Continuation::Begin(begin) => begin,
+        Continuation::Finished { why } => {
+            let summary = stats.summary(options, Outcome { nothing_to_do: Some(why), ..Outcome::default() });
+            options.summary.as_deref().map_or(Ok(()), |path| summary.write_to(path))?;
+            return Ok(summary);
+        }
+    };
     let table = unless_cancelled(cancel, move || table::open(&for_input))??;
     let mut output = unless_cancelled(cancel, move || OutputFile::open(&for_output))??;
     let errors = ErrorsFile::new(errors_file::path(options))?;
     options.summary.as_deref().map_or(Ok(()), AtomicFile::check)?;
     let sources = Sources::new(options.fetch.clone())?;
-    let Loaded { scorer, model_ids, revisions } = stats.time(Stage::Load, || load_scorer(options, progress, cancel))?;
+    let Loaded { scorer, model_ids, revisions, identities } =
+        stats.time(Stage::Load, || load_scorer(options, progress, cancel))?;
 
+    let (known, journal, closing) = continuation.begin(options, &identities, progress)?;
     let columns = AddedColumns { scores: options.score_columns().len(), has_error: options.error_column.is_some() };
     let writer = ScoredRows::new(table.layout.writer(Box::new(&mut output))?, columns);
     let run = Run { base: options.input.base(), threads: options.threads, stats: &stats, progress, cancel };
-    let Finished { errors, interrupted } = match run.all(table.reader, sources, scorer, writer, errors) {
+    let places = Places { known, errors, journal };
+    let Finished { errors, interrupted, rows, journal } = match run.all(table.reader, sources, scorer, writer, places) {
         Ok(finished) => finished,
         Err(error) => {
             // What is finished is not lost with what failed. It may be the disk that failed: then it is.
             if stats.rows() > 0
                 && let Ok(Some(partial)) = output.keep_partial()
             {
-                progress.message(&format!("the rows finished before the run failed are in {}", partial.display()));
+                let has_journal = journal::path(options).is_some_and(|path| path.exists());
+                let more = if has_journal { ", and --resume goes on after them" } else { "" };
+                progress
+                    .message(&format!("the rows finished before the run failed are in {}{more}", partial.display()));
             }
             return Err(error);
         }
     };
-    let partial = if interrupted {
-        output.keep_partial()?
+    let mut outcome = Outcome { model_ids, revisions, interrupted, errors, ..Outcome::default() };
+    if interrupted {
+        outcome.partial = output.keep_partial()?;
+        outcome.journal = journal.map(|journal| journal.path().to_owned());
     } else {
-        output.commit()?;
-        None
-    };
-    let summary = stats.summary(options, Outcome { model_ids, revisions, interrupted, partial, errors });
+        closing.close(options, output, journal, rows, &stats)?;
+    }
+    let summary = stats.summary(options, outcome);
     if let Some(path) = &options.summary {
         summary.write_to(path)?;
     }
@@ -130,7 +152,7 @@ pub fn embed_table(
     options.summary.as_deref().map_or(Ok(()), AtomicFile::check)?;
     let sources = Sources::new(options.fetch.clone())?;
     let load_options = loading(options.threads, options.precision);
-    let LoadedModel { encoder, id, revision } =
+    let LoadedModel { encoder, id, revision, .. } =
         stats.time(Stage::Load, || load_with_tokenizer(&options.model, load_options, progress, cancel))?;
     let precision = options.precision.name().to_owned();
     let mut notes = vec![("clipgauge.model", options.model.clone()), ("clipgauge.precision", precision)];
@@ -142,19 +164,29 @@ pub fn embed_table(
         .with_batch_size(options.batch_size);
 
     let run = Run { base: options.input.base(), threads: options.threads, stats: &stats, progress, cancel };
-    let Finished { errors, interrupted } = run.all(table.reader, sources, embedder, VectorRows(&mut output), errors)?;
+    let places = Places { known: KnownRows::default(), errors, journal: None };
+    let rows = VectorRows(&mut output);
+    let Finished { errors, interrupted, .. } = run.all(table.reader, sources, embedder, rows, places)?;
     let partial = if interrupted {
         Some(output.keep_partial(options)?)
     } else {
         output.commit(options)?;
         None
     };
-    let outcome = Outcome { model_ids: vec![id], revisions: vec![revision], interrupted, partial, errors };
+    let (model_ids, revisions) = (vec![id], vec![revision]);
+    let outcome = Outcome { model_ids, revisions, interrupted, partial, errors, ..Outcome::default() };
     let summary = stats.summary(&run_options, outcome);
     if let Some(path) = &options.summary {
         summary.write_to(path)?;
     }
     Ok(summary)
+}
+
+/// What a run takes over from an earlier one, and what it leaves besides its output.
+struct Places {
+    known: KnownRows,
+    errors: ErrorsFile,
+    journal: Option<JournalWriter>,
 }
 
 /// What the parts of a run share.
@@ -174,12 +206,13 @@ impl Run<'_> {
         sources: Sources,
         compute: impl Compute + 'static,
         writer: impl WriteRows,
-        errors: ErrorsFile,
+        places: Places,
     ) -> Result<Finished, ScoreTableError> {
+        let Places { known, errors, journal } = places;
         let stop = Stop::new(self.cancel);
         let compute: Arc<dyn Compute> = Arc::new(compute);
-        let mut join = Join::new(Box::new(writer), errors, self.stats, self.progress);
-        let fetching = Fetching::start(table, self.base, sources, join.inbox(), self.stats, &stop)?;
+        let mut join = Join::new(Box::new(writer), errors, journal, self.stats, self.progress);
+        let fetching = Fetching::start(table, known, self.base, sources, join.inbox(), self.stats, &stop)?;
         let images = fetching.images();
         let computing = Computing::start(&compute, self.threads, images, join.inbox(), self.stats, &stop)?;
         join.run(computing.count(), &stop);
@@ -196,15 +229,18 @@ struct Loaded {
     model_ids: Vec<Option<String>>,
     /// Its commit.
     revisions: Vec<Option<String>>,
+    /// Which one it is.
+    identities: Vec<String>,
 }
 
 /// Finds the models, loads them and puts them together with the metrics.
 fn load_scorer(options: &ScoreOptions, progress: &dyn Progress, cancel: &Cancel) -> Result<Loaded, ScoreTableError> {
     let mut scorer: Option<Scorer> = None;
-    let (mut model_ids, mut revisions) = (Vec::new(), Vec::new());
+    let (mut model_ids, mut revisions, mut identities) = (Vec::new(), Vec::new(), Vec::new());
     let load_options = loading(options.threads, options.precision);
     for name in &options.models {
-        let LoadedModel { encoder, id, revision } = load_with_tokenizer(name, load_options, progress, cancel)?;
+        let LoadedModel { encoder, id, revision, identity } =
+            load_with_tokenizer(name, load_options, progress, cancel)?;
         let mut metrics = options.metrics.iter().map(|metric| metric.comparer(encoder.spec()));
         let first = metrics.next().ok_or(OptionsError::Missing { flag: "--metric" })??;
         let with_model = match scorer {
@@ -215,13 +251,14 @@ fn load_scorer(options: &ScoreOptions, progress: &dyn Progress, cancel: &Cancel)
             Some(metrics.try_fold(with_model, |scorer, metric| Ok::<_, MetricError>(scorer.with_metric(metric?)))?);
         model_ids.push(id);
         revisions.push(revision);
+        identities.push(identity);
     }
     let scorer = scorer.ok_or(OptionsError::Missing { flag: "--model" })?;
     let scorer = scorer
         .with_decode_options(options.decode.clone())
         .with_canonical_captions(options.canonicalize_captions)
         .with_batch_size(options.batch_size);
-    Ok(Loaded { scorer, model_ids, revisions })
+    Ok(Loaded { scorer, model_ids, revisions, identities })
 }
 
 /// How models are made ready by as many threads as are to work with them.

@@ -121,6 +121,11 @@ macro_rules! row_error_kinds {
                 match self { $(Self::$variant => $name),* }
             }
 
+            /// The kind of this name.
+            pub fn of_name(name: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|kind| kind.name() == name)
+            }
+
             /// Whether the same row may succeed another time.
             pub fn is_transient(self) -> bool {
                 match self { $(Self::$variant => $transient),* }

@@ -67,6 +67,7 @@ pub struct Stats {
     started: Instant,
     scored: AtomicU64,
     failed: [AtomicU64; RowErrorKind::ALL.len()],
+    taken_over: AtomicU64,
     truncated_captions: AtomicU64,
     ragged_rows: AtomicU64,
     not_numbers: AtomicU64,
@@ -89,6 +90,7 @@ impl Stats {
             started: Instant::now(),
             scored: AtomicU64::new(0),
             failed: [const { AtomicU64::new(0) }; _],
+            taken_over: AtomicU64::new(0),
             truncated_captions: AtomicU64::new(0),
             ragged_rows: AtomicU64::new(0),
             not_numbers: AtomicU64::new(0),
@@ -145,6 +147,28 @@ impl Stats {
         let result = work();
         self.stage(stage, items, start.elapsed());
         result
+    }
+
+    /// Counts rows of an earlier run, of which only so much is known.
+    pub fn restore(&self, scored: u64, failed: &[(RowErrorKind, u64)]) {
+        add(&self.scored, scored);
+        failed.iter().for_each(|(kind, count)| add(&self.failed[*kind as usize], *count));
+    }
+
+    /// A row was taken over from an earlier run.
+    pub fn taken_over(&self) {
+        add(&self.taken_over, 1);
+    }
+
+    /// How many rows have scores.
+    pub fn scored_rows(&self) -> u64 {
+        self.scored.load(Ordering::Relaxed)
+    }
+
+    /// How many rows failed by each kind that occurred.
+    pub fn failures_by_kind(&self) -> Vec<(RowErrorKind, u64)> {
+        let count = |kind: RowErrorKind| self.failed[kind as usize].load(Ordering::Relaxed);
+        RowErrorKind::ALL.iter().map(|kind| (*kind, count(*kind))).filter(|(_, count)| *count > 0).collect()
     }
 
     /// How many rows are done.

@@ -20,10 +20,12 @@ mod converted;
 mod delimited;
 mod error;
 mod format;
+mod joined;
 mod json_lines;
 pub(crate) mod number;
 #[cfg(feature = "parquet")]
 mod parquet;
+mod part;
 mod scan;
 mod sniff;
 
@@ -39,6 +41,7 @@ pub use compression::Compression;
 pub use delimited::DelimitedRecord;
 pub use error::TableError;
 pub use format::{NoSuchFormat, TableFormat};
+pub(crate) use joined::join_parts;
 pub use json_lines::JsonRecord;
 
 /// A row as it stood in its table, kept so that it can be written byte for byte.
@@ -267,7 +270,7 @@ impl Layout {
 /// The input cannot be read, is no table that can be read, lacks a column that is needed or has one that would be added.
 /// [`TableError::is_usage`] tells whether another command line mends it.
 pub fn open(options: &ScoreOptions) -> Result<OpenTable, TableError> {
-    let (format, target) = formats_of(options)?;
+    let [format, target] = formats_of(options)?;
     let OpenTable { reader, layout } = open_keeping(options, format, target != format)?;
     let layout = match target {
         _ if target == format => layout,
@@ -291,11 +294,25 @@ pub fn open(options: &ScoreOptions) -> Result<OpenTable, TableError> {
 ///
 /// As [`open`].
 pub fn open_with_texts(options: &ScoreOptions) -> Result<OpenTable, TableError> {
-    let (format, _) = formats_of(options)?;
+    let [format, _] = formats_of(options)?;
     open_keeping(options, format, true)
 }
 
 fn open_keeping(options: &ScoreOptions, format: TableFormat, keeps_rows: bool) -> Result<OpenTable, TableError> {
+    let table = open_whole(options, format, keeps_rows)?;
+    let Some(shard) = options.shard else { return Ok(table) };
+    let is_file = matches!(&options.input, Input::File(path) if path.is_file());
+    let measure = match (format, table.reader.position().total_bytes) {
+        // Whose part has been opened.
+        (TableFormat::Parquet, _) => return Ok(table),
+        _ if !is_file => return Err(TableError::NoParts { name: options.input.to_string() }),
+        (TableFormat::Csv | TableFormat::Tsv | TableFormat::Jsonl, Some(bytes)) => part::Measure::Bytes(bytes),
+        _ => part::Measure::Rows(part::count(open_whole(options, format, false)?)?),
+    };
+    Ok(part::part_of(table, shard, measure))
+}
+
+fn open_whole(options: &ScoreOptions, format: TableFormat, keeps_rows: bool) -> Result<OpenTable, TableError> {
     let name = options.input.to_string();
     let fails = |source| TableError::Read { name: name.clone(), source };
     let (file, total_bytes) = match &options.input {
@@ -374,7 +391,7 @@ fn open_typed(
 
 /// The format that the options or the input's name tell, CSV where neither does; and the one that the output's name
 /// tells, the same where it tells none.
-fn formats_of(options: &ScoreOptions) -> Result<(TableFormat, TableFormat), TableError> {
+pub(crate) fn formats_of(options: &ScoreOptions) -> Result<[TableFormat; 2], TableError> {
     let format = match (options.format, &options.input) {
         (Some(format), _) => format,
         (None, Input::Stdin) => TableFormat::Csv,
@@ -396,7 +413,7 @@ fn formats_of(options: &ScoreOptions) -> Result<(TableFormat, TableFormat), Tabl
                 if !format.becomes(named) {
                     return Err(TableError::OutputFormat { output: path.display().to_string(), named, format });
                 }
-                return Ok((format, named));
+                return Ok([format, named]);
             }
             Err(TableError::FormatNotYet { .. } | TableError::Compressed { .. }) => {
                 return Err(TableError::OutputNotYet { output: path.display().to_string(), format });
@@ -404,7 +421,7 @@ fn formats_of(options: &ScoreOptions) -> Result<(TableFormat, TableFormat), Tabl
             _ => {}
         }
     }
-    Ok((format, format))
+    Ok([format, format])
 }
 
 /// A writer was given a record of another format's reader.

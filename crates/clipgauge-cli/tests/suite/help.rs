@@ -12,6 +12,7 @@ fn help_reads_well() {
         ("help-score-short", "score -h"),
         ("help-compare", "compare --help"),
         ("help-embed", "embed --help"),
+        ("help-merge", "merge --help"),
         ("help-models", "models --help"),
         ("help-models-show", "models show --help"),
         ("help-completions", "completions --help"),

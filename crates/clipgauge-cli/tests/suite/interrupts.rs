@@ -107,7 +107,11 @@ fn a_signal_keeps_the_finished_rows() {
         assert_eq!(lines.next(), Some("url,caption,similarity"), "{signal}");
         let mut rows = lines.inspect(|line| assert_eq!(*line, "no such file.png,a cat,", "{signal}"));
         assert!(rows.by_ref().count() > 0 && partial.ends_with('\n'), "{signal}: {partial}");
-        assert_eq!(bench.names(), ["out.csv", "out.csv.errors.csv.partial", "out.csv.partial"], "{signal}");
+        assert_eq!(
+            bench.names(),
+            ["out.csv", "out.csv.errors.csv.partial", "out.csv.journal", "out.csv.partial"],
+            "{signal}"
+        );
     }
 }
 

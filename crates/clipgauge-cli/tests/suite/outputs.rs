@@ -176,7 +176,7 @@ fn a_run_that_fails_leaves_what_was_there_and_keeps_its_rows() {
     let reason = "in.csv: row 2 is longer than 64 MiB; look for a quote at its start that is never closed";
     assert!(ran.stderr.contains(reason) && ran.stderr.lines().count() == 1, "{}", ran.stderr);
     assert_eq!(bench.text("out.csv"), "before");
-    assert_eq!(bench.names(), ["in.csv", "out.csv", "out.csv.partial"]);
+    assert_eq!(bench.names(), ["in.csv", "out.csv", "out.csv.journal", "out.csv.partial"]);
     assert_eq!(bench.text("out.csv.partial"), "url,caption,similarity\na.png,a cat,\n");
 }
 

@@ -180,3 +180,18 @@ fn a_folder_that_takes_no_file_is_named() {
     assert_eq!(named, folder.0.path());
     assert_eq!(source.to_string(), "permission denied");
 }
+
+#[test]
+fn what_killed_processes_left_is_removed_and_nothing_else() {
+    let folder = Folder::new();
+    let mut kept =
+        ["out.csv", "out.csv.partial", "out.csv.abc.partial", "out.csv.abcde-.partial", "out.csv.abcdef", "mine.csv"];
+    for name in kept.iter().chain(&["out.csv.abcdef.partial", "out.csv.A1b2C3.partial"]) {
+        folder.put(name, "");
+    }
+    // As a process that is killed: nothing is dropped.
+    std::mem::forget(folder.begin("out.csv"));
+    remove_leftovers(&folder.path("out.csv"));
+    kept.sort_unstable();
+    assert_eq!(folder.names(), kept);
+}

@@ -119,7 +119,7 @@ impl Worker {
         for (fetched, computed) in batch.into_iter().zip(computed) {
             let Fetched { row, ticket, .. } = fetched;
             let Computed { values, is_truncated } = computed;
-            let outcome = Outcome { row, ticket, values, is_truncated };
+            let outcome = Outcome { row, ticket, values, is_truncated, is_taken_over: false };
             // Nobody receives any more when the run is over.
             let _ = self.outcomes.send(Message::Outcome(Box::new(outcome)));
         }

@@ -2,7 +2,9 @@
 
 use clipgauge_core::metric::MetricError;
 
+use super::earlier::EarlierError;
 use crate::atomic::AtomicError;
+use crate::journal::JournalError;
 use crate::loading::LoadingError;
 use crate::options::OptionsError;
 use crate::scorer::ScoreError;
@@ -23,6 +25,12 @@ pub enum ScoreTableError {
     /// A file cannot be put in its place.
     #[error(transparent)]
     File(#[from] AtomicError),
+    /// What an earlier run left cannot be gone on with, or nothing be left for a later one.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// What is there is no earlier output of this run.
+    #[error(transparent)]
+    Earlier(#[from] EarlierError),
     /// Images cannot be fetched with these options.
     #[error(transparent)]
     Source(#[from] SourceError),
@@ -49,6 +57,8 @@ impl ScoreTableError {
         match self {
             Self::Table(error) => error.is_usage(),
             Self::File(error) => error.is_usage(),
+            Self::Journal(error) => error.is_usage(),
+            Self::Earlier(error) => error.is_usage(),
             Self::Source(error) => error.is_usage(),
             Self::Options(_) | Self::Metric(_) => true,
             _ => false,

@@ -18,19 +18,24 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::ScoreTableError;
 use super::join::{Message, Outcome, Ticket};
+use super::known::{Known, KnownRows};
 use super::queue::{Feed, Queue, queue};
 use super::stop::Stop;
 use crate::address::Address;
+use crate::journal::MAX_ROWS_UNDER_WAY;
 use crate::row::{Row, RowError, RowErrorKind, RowImage};
 use crate::source::{ImageBytes, Sources};
 use crate::stats::{Stage, Stats};
-use crate::table::{ReadTable, TableError};
+use crate::table::ReadTable;
 
 /// The memory that rows between reading and writing may take, in KiB.
 const ROWS_BUDGET: usize = 64 << 10;
 
 /// The least that a row counts for, in KiB: what its task takes, whatever the row's size.
 const ROW_COST: usize = 4;
+
+// A journal is read on as far ahead as rows may have overtaken each other.
+const _: () = assert!(ROWS_BUDGET / ROW_COST <= MAX_ROWS_UNDER_WAY as usize);
 
 /// The memory that fetched images may take until they are scored, in KiB.
 const IMAGES_BUDGET: usize = 128 << 10;
@@ -49,7 +54,7 @@ pub(super) struct Fetched {
 
 /// Reading and fetching under way.
 pub(super) struct Fetching {
-    reader: JoinHandle<Result<(), TableError>>,
+    reader: JoinHandle<Result<(), ScoreTableError>>,
     images: Queue<Fetched>,
     rows_budget: Arc<Semaphore>,
     runtime: Runtime,
@@ -60,6 +65,7 @@ impl Fetching {
     /// Begins to read and to fetch. What fails here goes to `outcomes` at once.
     pub(super) fn start(
         table: Box<dyn ReadTable>,
+        known: KnownRows,
         base: &Path,
         sources: Sources,
         outcomes: Sender<Message>,
@@ -85,7 +91,7 @@ impl Fetching {
         let (base, handle, until) = (base.to_owned(), runtime.handle().clone(), stop.clone());
         let reader = thread::Builder::new()
             .name("clipgauge-read".to_owned())
-            .spawn(move || fetcher.read_all(table, &base, &handle, &until))
+            .spawn(move || fetcher.read_all(table, known, &base, &handle, &until))
             .map_err(ScoreTableError::Threads)?;
         Ok(Self { reader, images: received, rows_budget, runtime, stop: stop.clone() })
     }
@@ -96,7 +102,7 @@ impl Fetching {
     }
 
     /// Ends what is still under way, and says how reading went.
-    pub(super) fn end(self) -> Result<(), TableError> {
+    pub(super) fn end(self) -> Result<(), ScoreTableError> {
         self.rows_budget.close();
         // A file system that hangs must not keep the run from ending.
         self.runtime.shutdown_background();
@@ -123,19 +129,26 @@ impl Fetcher {
     fn read_all(
         self,
         mut table: Box<dyn ReadTable>,
+        mut known: KnownRows,
         base: &Path,
         runtime: &tokio::runtime::Handle,
         stop: &Stop,
-    ) -> Result<(), TableError> {
+    ) -> Result<(), ScoreTableError> {
         let mut index = 0;
         while !stop.is_requested() {
             let start = Instant::now();
-            let Some(mut row) = table.read()? else { break };
+            let Some(mut row) = table.read()? else { return known.end() };
             self.stats.stage(Stage::Read, 1, start.elapsed());
             let cost = kib(row.size()).clamp(ROW_COST, ROWS_BUDGET);
             let Ok(admitted) = runtime.block_on(acquire(&self.rows_budget, cost)) else { break };
-            let ticket = Ticket::new(index, table.position(), admitted);
+            let hash = known.hash(&row);
+            let ticket = Ticket::new(index, hash, table.position(), admitted);
+            let taken_over = known.of(index, &row, hash)?;
             index += 1;
+            if let Some(Known { values, is_truncated }) = taken_over {
+                self.report(Outcome { row, ticket, values, is_truncated, is_taken_over: true });
+                continue;
+            }
             match wanted(&mut row, base) {
                 Ok(Wanted::At(address)) => drop(runtime.spawn(self.clone().fetch(row, address, ticket))),
                 Ok(Wanted::Here(bytes)) => drop(runtime.spawn(self.clone().take(row, bytes, ticket))),

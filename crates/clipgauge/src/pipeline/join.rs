@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -11,23 +11,26 @@ use super::compute::Values;
 use super::rows::WriteRows;
 use super::stop::Stop;
 use crate::errors_file::ErrorsFile;
+use crate::journal::JournalWriter;
 use crate::progress::Progress;
 use crate::row::{Row, RowError};
 use crate::scorer::ScoreError;
 use crate::stats::{Stage, Stats};
-use crate::table::{Position, TableError};
+use crate::table::Position;
 
 /// A row's place in the table, and what it takes of the memory for rows.
 pub(super) struct Ticket {
     index: u64,
+    /// By which a journal knows the row again.
+    hash: u64,
     position: Position,
     _admitted: OwnedSemaphorePermit,
 }
 
 impl Ticket {
     /// The ticket of the row `index` (from 0), read up to `position`.
-    pub(super) fn new(index: u64, position: Position, admitted: OwnedSemaphorePermit) -> Self {
-        Self { index, position, _admitted: admitted }
+    pub(super) fn new(index: u64, hash: u64, position: Position, admitted: OwnedSemaphorePermit) -> Self {
+        Self { index, hash, position, _admitted: admitted }
     }
 }
 
@@ -37,12 +40,14 @@ pub(super) struct Outcome {
     pub(super) ticket: Ticket,
     pub(super) values: Result<Values, RowError>,
     pub(super) is_truncated: bool,
+    /// Whether an earlier run had it.
+    pub(super) is_taken_over: bool,
 }
 
 impl Outcome {
     /// A row that failed before anything could be computed for it.
     pub(super) fn failed(row: Row, ticket: Ticket, error: RowError) -> Self {
-        Self { row, ticket, values: Err(error), is_truncated: false }
+        Self { row, ticket, values: Err(error), is_truncated: false, is_taken_over: false }
     }
 }
 
@@ -59,24 +64,47 @@ pub(super) enum Message {
     },
 }
 
+/// Rows of a table that follow each other.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct RowsOfTable {
+    /// The number of the first, from 1.
+    pub(super) first: Option<u64>,
+    /// How many there are.
+    pub(super) count: u64,
+}
+
 /// How a run ended.
 pub(super) struct Finished {
     /// Whether before its last row, because that was asked for.
     pub(super) interrupted: bool,
     /// Where the failed rows are listed, if one failed.
     pub(super) errors: Option<PathBuf>,
+    /// Which rows of the table they were.
+    pub(super) rows: RowsOfTable,
+    /// The journal, with all rows in it.
+    pub(super) journal: Option<JournalWriter>,
+}
+
+/// What came of waiting for a message.
+enum Waited {
+    Message(Message),
+    ForNothing,
+    Closed,
 }
 
 /// The ordered join.
 pub(super) struct Join<'a> {
     writer: Box<dyn WriteRows + 'a>,
     errors: ErrorsFile,
+    journal: Option<JournalWriter>,
     stats: &'a Stats,
     progress: &'a dyn Progress,
     inbox: Receiver<Message>,
     sender: Option<Sender<Message>>,
     waiting: BTreeMap<u64, Outcome>,
     next: u64,
+    /// The number in the table of the first row.
+    first_row: Option<u64>,
     failure: Option<ScoreTableError>,
 }
 
@@ -84,12 +112,25 @@ impl<'a> Join<'a> {
     pub(super) fn new(
         writer: Box<dyn WriteRows + 'a>,
         errors: ErrorsFile,
+        journal: Option<JournalWriter>,
         stats: &'a Stats,
         progress: &'a dyn Progress,
     ) -> Self {
         let (sender, inbox) = mpsc::channel();
-        let (waiting, next, failure) = (BTreeMap::new(), 0, None);
-        Self { writer, errors, stats, progress, inbox, sender: Some(sender), waiting, next, failure }
+        let (waiting, next, first_row, failure) = (BTreeMap::new(), 0, None, None);
+        Self {
+            writer,
+            errors,
+            journal,
+            stats,
+            progress,
+            inbox,
+            sender: Some(sender),
+            waiting,
+            next,
+            first_row,
+            failure,
+        }
     }
 
     /// Where messages go.
@@ -114,12 +155,16 @@ impl<'a> Join<'a> {
                 Err(_) => {
                     // Nothing to do for a moment: let readers of a pipe have what is there.
                     self.writer.flush()?;
-                    let Ok(message) = self.inbox.recv() else { return Ok(()) };
-                    message
+                    match self.wait()? {
+                        Waited::Message(message) => message,
+                        Waited::ForNothing => continue,
+                        Waited::Closed => return Ok(()),
+                    }
                 }
             };
             match message {
                 Message::Outcome(outcome) => {
+                    self.note(&outcome)?;
                     self.waiting.insert(outcome.ticket.index, *outcome);
                     self.write_ready()?;
                 }
@@ -138,11 +183,41 @@ impl<'a> Join<'a> {
         }
     }
 
+    /// Waits for a message, at most until the journal is to be written on.
+    fn wait(&mut self) -> Result<Waited, ScoreTableError> {
+        let Some((journal, patience)) = self.journal.as_mut().and_then(|journal| {
+            let patience = journal.patience()?;
+            Some((journal, patience))
+        }) else {
+            return Ok(self.inbox.recv().map_or(Waited::Closed, Waited::Message));
+        };
+        match self.inbox.recv_timeout(patience) {
+            Ok(message) => Ok(Waited::Message(message)),
+            Err(RecvTimeoutError::Disconnected) => Ok(Waited::Closed),
+            Err(RecvTimeoutError::Timeout) => {
+                journal.flush()?;
+                Ok(Waited::ForNothing)
+            }
+        }
+    }
+
+    /// Puts what became of a row into the journal, before it is its turn to be written.
+    fn note(&mut self, outcome: &Outcome) -> Result<(), ScoreTableError> {
+        let Outcome { ticket, values, is_truncated, is_taken_over, .. } = outcome;
+        if *is_taken_over {
+            self.stats.taken_over();
+            return Ok(());
+        }
+        let Some(journal) = &mut self.journal else { return Ok(()) };
+        Ok(journal.add(ticket.index, ticket.hash, values.as_ref().map(Values::scores), *is_truncated)?)
+    }
+
     /// Writes the rows that come next and are here.
     fn write_ready(&mut self) -> Result<(), ScoreTableError> {
         while let Some(outcome) = self.waiting.remove(&self.next) {
             self.next += 1;
-            let Outcome { row, ticket, values, is_truncated } = outcome;
+            let Outcome { row, ticket, values, is_truncated, .. } = outcome;
+            self.first_row.get_or_insert(row.number);
             if is_truncated {
                 self.stats.truncated_caption();
             }
@@ -165,23 +240,30 @@ impl<'a> Join<'a> {
     }
 
     /// Ends the table that was written, and puts the list of errors in its place; that of an interrupted run, beside it.
-    pub(super) fn finish(mut self, read: Result<(), TableError>, stop: &Stop) -> Result<Finished, ScoreTableError> {
+    pub(super) fn finish(
+        mut self,
+        read: Result<(), ScoreTableError>,
+        stop: &Stop,
+    ) -> Result<Finished, ScoreTableError> {
         if let Some(error) = self.failure.take() {
             // What is finished may still be of use. It may be the disk that failed: then it is not.
             let _ = self.writer.finish_early();
             return Err(error);
         }
+        let rows = RowsOfTable { first: self.first_row, count: self.next };
         if stop.is_cancelled() {
             self.writer.finish_early()?;
-            return Ok(Finished { interrupted: true, errors: self.errors.keep_partial()? });
+            self.journal.as_mut().map_or(Ok(()), JournalWriter::flush)?;
+            let errors = self.errors.keep_partial()?;
+            return Ok(Finished { interrupted: true, errors, rows, journal: self.journal });
         }
         if let Err(error) = read {
             self.writer.finish_early()?;
-            return Err(error.into());
+            return Err(error);
         }
         // A lost row would end the table early, with all that came after it left out.
         assert!(self.waiting.is_empty(), "row {} was lost on its way", self.next + 1);
         self.writer.finish()?;
-        Ok(Finished { interrupted: false, errors: self.errors.commit()? })
+        Ok(Finished { interrupted: false, errors: self.errors.commit()?, rows, journal: self.journal })
     }
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use super::ScoreTableError;
 use crate::atomic::AtomicFile;
+use crate::file_identity::FileIdentity;
 use crate::options::{Input, Output, ScoreOptions};
 use crate::table::TableError;
 
@@ -22,6 +23,14 @@ impl OutputFile {
             (Output::Stdout | Output::InPlace, _) => return Ok(Self::Stdout(BufWriter::new(io::stdout()))),
         };
         Ok(Self::File(AtomicFile::create(path)?))
+    }
+
+    /// By what the finished table will be known again; `None` for what is no regular file.
+    pub(super) fn identity(&mut self) -> io::Result<Option<FileIdentity>> {
+        match self {
+            Self::Stdout(_) => Ok(None),
+            Self::File(file) => file.written()?.map(FileIdentity::of).transpose(),
+        }
     }
 
     /// Makes a finished table appear.

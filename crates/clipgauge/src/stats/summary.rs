@@ -29,6 +29,10 @@ pub struct Outcome {
     pub partial: Option<PathBuf>,
     /// Where the failed rows are listed, if one failed.
     pub errors: Option<PathBuf>,
+    /// Where an interrupted run has left what a later one can go on with.
+    pub journal: Option<PathBuf>,
+    /// Why there was nothing to do, if there was not.
+    pub nothing_to_do: Option<String>,
 }
 
 /// What a run amounts to. Is written as JSON by `--summary`; `Display` is for people.
@@ -41,6 +45,8 @@ pub struct Summary {
     pub scored: u64,
     /// Those without.
     pub failed: u64,
+    /// Those that were taken over from an earlier run.
+    pub taken_over: u64,
     /// Those without, by the kind of error; kinds that did not occur are left out.
     pub failures: BTreeMap<&'static str, u64>,
     /// The captions that were longer than the model reads.
@@ -65,6 +71,10 @@ pub struct Summary {
     pub partial: Option<PathBuf>,
     /// Where the failed rows are listed, if one failed and there is a list.
     pub errors: Option<PathBuf>,
+    /// Where an interrupted run has left what a later one can go on with.
+    pub journal: Option<PathBuf>,
+    /// Why there was nothing to do, if there was not: an earlier run had done it all.
+    pub nothing_to_do: Option<String>,
 }
 
 /// One column of scores.
@@ -189,6 +199,7 @@ impl Stats {
             rows: scored + failed,
             scored,
             failed,
+            taken_over: self.taken_over.load(Ordering::Relaxed),
             failures,
             truncated_captions: self.truncated_captions.load(Ordering::Relaxed),
             ragged_rows: self.ragged_rows.load(Ordering::Relaxed),
@@ -204,6 +215,8 @@ impl Stats {
             interrupted: outcome.interrupted,
             partial: outcome.partial,
             errors: outcome.errors,
+            journal: outcome.journal,
+            nothing_to_do: outcome.nothing_to_do,
         }
     }
 
@@ -288,6 +301,9 @@ impl fmt::Display for Summary {
         let plural = |count: u64, one: &str, many: &str| format!("{count} {}", if count == 1 { one } else { many });
         // A run without columns of scores keeps vectors.
         let done = if self.scores.is_empty() { "embedded" } else { "scored" };
+        if let Some(why) = &self.nothing_to_do {
+            write!(f, "{why}: ")?;
+        }
         write!(f, "{}, {} {done}", plural(self.rows, "row", "rows"), self.scored)?;
         if self.failed > 0 {
             // The most frequent first; equals by name.
@@ -296,9 +312,14 @@ impl fmt::Display for Summary {
             let kinds: Vec<_> = kinds.into_iter().map(|(kind, count)| format!("{count} {kind}")).collect();
             write!(f, ", {} failed ({})", self.failed, kinds.join(", "))?;
         }
-        write!(f, ", in {:.1} s", self.seconds.total)?;
-        if self.rows > 0 && self.seconds.total > 0.0 {
-            write!(f, " ({:.1} rows/s)", self.rows as f64 / self.seconds.total)?;
+        if self.taken_over > 0 {
+            write!(f, ", {} of them before", self.taken_over)?;
+        }
+        if self.nothing_to_do.is_none() {
+            write!(f, ", in {:.1} s", self.seconds.total)?;
+        }
+        if self.nothing_to_do.is_none() && self.rows > self.taken_over && self.seconds.total > 0.0 {
+            write!(f, " ({:.1} rows/s)", (self.rows - self.taken_over) as f64 / self.seconds.total)?;
         }
         for score in &self.scores {
             let Some(quantiles) = &score.quantiles else { continue };
@@ -331,6 +352,9 @@ impl fmt::Display for Summary {
         }
         if let Some(partial) = &self.partial {
             write!(f, "\nended early; the finished rows are in {}", partial.display())?;
+            if self.journal.is_some() {
+                f.write_str(", and --resume goes on after them")?;
+            }
         }
         Ok(())
     }
@@ -374,6 +398,8 @@ mod tests {
             errors: Some("out.csv.errors.csv".into()),
             partial: Some("out.csv.partial".into()),
             interrupted: true,
+            journal: Some("out.csv.journal".into()),
+            nothing_to_do: None,
         };
         let mut summary = stats.summary(&options(), outcome);
         summary.seconds.total = 2.0;
@@ -385,7 +411,7 @@ mod tests {
              1 caption was longer than the model reads, and scored by the beginning\n\
              1 row has more or fewer fields than the header\n\
              failed rows are listed in out.csv.errors.csv\n\
-             ended early; the finished rows are in out.csv.partial"
+             ended early; the finished rows are in out.csv.partial, and --resume goes on after them"
         );
         let mut empty = Stats::new(1).summary(&options(), Outcome::default());
         empty.seconds.total = 0.04;

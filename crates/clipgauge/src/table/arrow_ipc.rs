@@ -4,6 +4,7 @@
 //! stays the one or the other, and its batches as they are cut and compressed.
 
 mod compression;
+mod join;
 
 use std::fs::File;
 use std::io::{BufReader, Read, Seek, Write};
@@ -28,6 +29,8 @@ use super::arrow_rows;
 use super::arrow_schema::with_columns;
 use super::columns::Added;
 use super::{Cell, Position, ReadTable, Record, TableError, WriteTable};
+
+pub(super) use join::join;
 
 /// Opens a file of either kind.
 pub(super) fn open_file(

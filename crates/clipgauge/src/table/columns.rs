@@ -59,7 +59,7 @@ impl Header<'_> {
 
     fn added(&self, column: &str, flag: ColumnFlag) -> Result<Added, TableError> {
         let replaces = self.only(column, flag);
-        if !self.options.overwrite && !matches!(replaces, Ok(None)) {
+        if !self.options.replaces_columns() && !matches!(replaces, Ok(None)) {
             return Err(TableError::ColumnExists {
                 name: self.options.input.to_string(),
                 column: column.to_owned(),

@@ -40,30 +40,34 @@ impl Compression {
         }
     }
 
+    /// Begins to do it on the way to `out`.
+    pub(super) fn encoder<W: Write>(self, out: W) -> io::Result<Encoder<W>> {
+        Ok(match self {
+            Self::Gzip => Encoder::Gzip(GzEncoder::new(out, flate2::Compression::default())),
+            Self::Zstandard => Encoder::Zstandard(zstd::stream::write::Encoder::new(out, 0)?),
+        })
+    }
+
     /// Begins a compressed table: `begin` gives the writer of the text.
     pub(super) fn writer<'a>(
         self,
         out: Box<dyn Write + Send + 'a>,
         begin: impl FnOnce(Box<dyn Write + Send + 'a>) -> Result<Box<dyn WriteTable + 'a>, TableError>,
     ) -> Result<Box<dyn WriteTable + 'a>, TableError> {
-        let encoder = match self {
-            Self::Gzip => Encoder::Gzip(GzEncoder::new(out, flate2::Compression::default())),
-            Self::Zstandard => {
-                Encoder::Zstandard(zstd::stream::write::Encoder::new(out, 0).map_err(TableError::Write)?)
-            }
-        };
+        let encoder = self.encoder(out).map_err(TableError::Write)?;
         let encoder = Arc::new(Mutex::new(Some(encoder)));
         let text = BufWriter::with_capacity(WRITE_BUFFER, Shared(Arc::clone(&encoder)));
         Ok(Box::new(CompressedWriter { table: begin(Box::new(text))?, encoder }))
     }
 }
 
-enum Encoder<W: Write> {
+/// What is compressed on its way.
+pub(super) enum Encoder<W: Write> {
     Gzip(GzEncoder<W>),
     Zstandard(zstd::stream::write::Encoder<'static, W>),
 }
 
-impl<W: Write> Encoder<W> {
+impl<W: Write> Write for Encoder<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
             Self::Gzip(encoder) => encoder.write(bytes),
@@ -71,7 +75,15 @@ impl<W: Write> Encoder<W> {
         }
     }
 
-    fn finish(self) -> io::Result<()> {
+    /// What is handed on early is compressed badly.
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<W: Write> Encoder<W> {
+    /// Ends what is compressed.
+    pub(super) fn finish(self) -> io::Result<()> {
         match self {
             Self::Gzip(encoder) => encoder.finish()?.flush(),
             Self::Zstandard(encoder) => encoder.finish()?.flush(),

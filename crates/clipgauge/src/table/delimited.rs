@@ -155,6 +155,11 @@ impl DelimitedLayout {
         self.added
     }
 
+    /// Leaves blank lines after the last row to somebody else.
+    pub(super) fn end_at_last_row(&self) {
+        self.rest.get_or_init(Vec::new);
+    }
+
     pub(super) fn names(&self) -> Vec<String> {
         names_of(&self.header)
     }

@@ -131,6 +131,20 @@ pub enum TableError {
         /// The format.
         format: TableFormat,
     },
+    /// Parts that are to be put together have other columns.
+    #[error("{name} has other columns than {first}; score all parts with the same options")]
+    OtherColumns {
+        /// The part.
+        name: String,
+        /// The first part.
+        first: String,
+    },
+    /// A table without a known length cannot be divided.
+    #[error("{name} is no file, and where its parts begin is not known before its end; give a file's name for --shard")]
+    NoParts {
+        /// The table.
+        name: String,
+    },
     /// The format is bytes that a terminal cannot show.
     #[error("{format} is nothing for a terminal; name a file with -o, or send the output elsewhere")]
     Terminal {

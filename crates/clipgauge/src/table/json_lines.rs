@@ -109,7 +109,7 @@ pub(super) fn open(
     let (names, rest): (Arc<[String]>, _) = (names.into(), Rest::default());
     let layout = JsonLayout { bom, names: Arc::clone(&names), added: added.clone(), rest: Arc::clone(&rest) };
     let mut wanted = vec![options.image_column.clone(), options.caption_column.clone()];
-    if options.overwrite {
+    if options.replaces_columns() {
         wanted.extend(added);
     }
     let bom_bytes = bom.len() as u64;
@@ -195,6 +195,11 @@ pub struct JsonLayout {
 impl JsonLayout {
     pub(super) fn added(&self) -> impl Iterator<Item = &str> {
         self.added.iter().map(String::as_str)
+    }
+
+    /// Leaves blank lines after the last row to somebody else.
+    pub(super) fn end_at_last_row(&self) {
+        self.rest.get_or_init(Vec::new);
     }
 
     pub(super) fn names(&self) -> Vec<String> {

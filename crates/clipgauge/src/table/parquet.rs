@@ -5,10 +5,12 @@
 
 mod copy;
 pub(super) mod footer;
+mod join;
 mod positioned;
 
 use std::fs::File;
 use std::io::Write;
+use std::ops::Range;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
 
@@ -22,12 +24,14 @@ use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataR
 
 use crate::options::ScoreOptions;
 use crate::row::Row;
+use crate::shard::Shard;
 
 use super::arrow_batch::{Batch, BatchRow};
 use super::arrow_rows;
 use super::columns::Added;
 use super::{Position, ReadTable, Record, TableError, WriteTable};
 use copy::{ParquetCopy, Plan};
+pub(super) use join::join;
 use positioned::PositionedFile;
 
 /// The most rows that are decoded at once.
@@ -55,7 +59,8 @@ pub(super) fn open(
     let scores = options.score_columns().len();
     let layout = ParquetLayout {
         names: arrow_rows::names(&schema),
-        plan: plan(file.clone(), with_index, &schema, columns.added, scores, caption).map_err(damaged)?,
+        plan: plan(file.clone(), with_index, &schema, columns.added, scores, caption, options.shard)
+            .map_err(damaged)?,
     };
     let kept: Vec<usize> = if keeps_rows { (0..schema.fields().len()).collect() } else { vec![image, caption] };
     // What is read has the columns in the order of the file.
@@ -63,7 +68,11 @@ pub(super) fn open(
     order.sort_unstable();
     order.dedup();
     let place = |column: usize| order.iter().position(|kept| *kept == column).unwrap_or_default();
-    let total_rows = arrow.metadata().row_groups().iter().map(|group| group.num_rows().max(0) as u64).sum();
+    let rows_of = |groups: Range<usize>| -> u64 {
+        arrow.metadata().row_groups()[groups].iter().map(|group| group.num_rows().max(0) as u64).sum()
+    };
+    let groups = layout.plan.groups.clone();
+    let (first_row, total_rows) = (rows_of(0..groups.start), rows_of(groups.clone()));
     let total_bytes = parquet::file::reader::Length::len(&file);
     let reader = ParquetReader {
         projection: ProjectionMask::roots(arrow.parquet_schema(), order.iter().copied()),
@@ -74,7 +83,9 @@ pub(super) fn open(
         arrow,
         name,
         keeps_rows,
-        group: 0,
+        group: groups.start,
+        end_group: groups.end,
+        first_row,
         batches: None,
         batch: None,
         rows: 0,
@@ -120,10 +131,25 @@ fn plan(
     added: Vec<Added>,
     scores: usize,
     caption: usize,
+    shard: Option<Shard>,
 ) -> Result<Plan, ParquetError> {
     let schema = footer::schema(metadata.file_metadata().schema(), &added, scores)?;
     let properties = Arc::new(footer::properties(&metadata, arrow, &added, scores, caption));
-    Ok(Plan { file, metadata, schema, properties, added })
+    let groups = shard.map_or(0..metadata.num_row_groups(), |shard| groups_of(&metadata, shard));
+    Ok(Plan { file, metadata, schema, properties, added, groups })
+}
+
+/// The row groups of a part: those that begin in its share of the rows.
+fn groups_of(metadata: &ParquetMetaData, shard: Shard) -> Range<usize> {
+    let rows = || metadata.row_groups().iter().map(|group| group.num_rows().max(0) as u64);
+    let total = rows().sum();
+    let starts = rows().scan(0, |next, rows| {
+        let start = *next;
+        *next += rows;
+        Some(start)
+    });
+    let places: Vec<u32> = starts.map(|start| shard.place(start, total)).collect();
+    places.partition_point(|place| *place < shard.index())..places.partition_point(|place| *place <= shard.index())
 }
 
 /// Runs what reads foreign bytes. A library that panics over them has met a file that nobody foresaw: that is an error.
@@ -151,6 +177,10 @@ pub(super) struct ParquetReader {
     keeps_rows: bool,
     /// The row group that comes next.
     group: usize,
+    /// The one after the last.
+    end_group: usize,
+    /// How many rows of the table come before the first that is read.
+    first_row: u64,
     batches: Option<ParquetRecordBatchReader>,
     batch: Option<Batch>,
     rows: u64,
@@ -171,7 +201,7 @@ impl ParquetReader {
                 }
                 self.batches = None;
             }
-            if self.group == self.arrow.metadata().num_row_groups() {
+            if self.group == self.end_group {
                 return Ok(None);
             }
             let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(self.file.clone(), self.arrow.clone())
@@ -202,7 +232,7 @@ impl ReadTable for ParquetReader {
         if row.is_none() {
             self.batch = None;
             let next = guarded(|| self.next_batch());
-            self.batch = next.map_err(|error| damaged(&self.name, Some(self.rows + 1), error))?;
+            self.batch = next.map_err(|error| damaged(&self.name, Some(self.first_row + self.rows + 1), error))?;
             row = self.batch.as_mut().and_then(Batch::next_row);
         }
         let Some(BatchRow { image, caption, record }) = row else { return Ok(None) };
@@ -211,7 +241,7 @@ impl ReadTable for ParquetReader {
             true => Record::Arrow(record),
             false => Record::InFile,
         };
-        Ok(Some(Row { number: self.rows, image, caption, error: None, record }))
+        Ok(Some(Row { number: self.first_row + self.rows, image, caption, error: None, record }))
     }
 
     fn position(&self) -> Position {

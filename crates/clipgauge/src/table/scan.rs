@@ -112,6 +112,11 @@ impl<R: BufRead> Scanner<R> {
         Self { input, delimiter, position: 0 }
     }
 
+    /// What is left of the input.
+    pub(super) fn into_input(self) -> R {
+        self.input
+    }
+
     /// How many bytes were scanned.
     pub(super) fn position(&self) -> u64 {
         self.position

@@ -2,6 +2,7 @@
 //! not decoded. So no type, encoding, compression, statistic or filter can change.
 
 use std::io::{self, Write};
+use std::ops::Range;
 use std::sync::Arc;
 
 use parquet::bloom_filter::Sbbf;
@@ -36,6 +37,8 @@ pub(super) struct Plan {
     pub(super) schema: TypePtr,
     pub(super) properties: WriterPropertiesPtr,
     pub(super) added: Vec<Added>,
+    /// The row groups that the new file has.
+    pub(super) groups: Range<usize>,
 }
 
 /// Writes the new file.
@@ -54,7 +57,8 @@ impl<'a> ParquetCopy<'a> {
         let writer = SerializedFileWriter::new(out, Arc::clone(&plan.schema), Arc::clone(&plan.properties));
         let writer = writer.map_err(write_error)?;
         let cells = plan.added.iter().map(|_| Vec::new()).collect();
-        Ok(Self { plan, writer, group: 0, cells, is_ended: false })
+        let group = plan.groups.start;
+        Ok(Self { plan, writer, group, cells, is_ended: false })
     }
 
     fn rows(&self) -> usize {
@@ -62,7 +66,7 @@ impl<'a> ParquetCopy<'a> {
     }
 
     fn rows_of_group(&self) -> Option<usize> {
-        let group = self.plan.metadata.row_groups().get(self.group)?;
+        let group = self.plan.metadata.row_groups()[..self.plan.groups.end].get(self.group)?;
         Some(usize::try_from(group.num_rows()).unwrap_or_default())
     }
 
@@ -145,8 +149,8 @@ impl WriteTable for ParquetCopy<'_> {
 }
 
 /// Copies a column of a row group as it is encoded.
-fn copy_column(
-    out: &mut SerializedRowGroupWriter<'_, Out<'_>>,
+pub(super) fn copy_column<W: Write + Send>(
+    out: &mut SerializedRowGroupWriter<'_, W>,
     file: &PositionedFile,
     metadata: &ParquetMetaData,
     group: usize,
@@ -270,7 +274,7 @@ fn write_cells(out: &mut SerializedRowGroupWriter<'_, Out<'_>>, cells: &[Cell]) 
 }
 
 /// What went wrong on the way to the new file; most often, the disk is full.
-fn write_error(error: ParquetError) -> TableError {
+pub(super) fn write_error(error: ParquetError) -> TableError {
     TableError::Write(match of_parquet(error) {
         error if error.kind() == io::ErrorKind::Other => {
             io::Error::other(format!("the columns cannot be copied: {error}"))
