@@ -3,6 +3,7 @@
 
 mod compare;
 mod embed;
+mod filters;
 mod models;
 
 use std::num::NonZeroUsize;
@@ -63,6 +64,8 @@ pub(crate) struct ScoreArgs {
     pub(crate) output: OutputArgs,
     #[command(flatten)]
     pub(crate) columns: ColumnArgs,
+    #[command(flatten)]
+    pub(crate) filters: filters::FilterArgs,
     #[command(flatten)]
     pub(crate) model: ModelArgs,
     #[command(flatten)]
@@ -346,6 +349,7 @@ Examples:
   clipgauge score laion.tsv --image-column URL --caption-column TEXT -o scored.tsv
   clipgauge score pairs.csv --in-place --column b32 --error-column why
   clipgauge score examples/pairs.csv --model pictoclip      (no download, for a first try)
+  clipgauge score pairs.csv --min-score 0.28 --keep-columns id,url -o good.csv
   gzip -dc pairs.csv.gz | clipgauge score - | gzip > scored.csv.gz
 
 Exit codes:

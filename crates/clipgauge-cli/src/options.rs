@@ -14,7 +14,7 @@ use crate::args::{CompareArgs, EmbedArgs, EmbedFormat, FetchArgs, OutputArgs, Pi
 
 /// What the flags of `clipgauge score` say.
 pub(crate) fn score_options(args: ScoreArgs) -> ScoreOptions {
-    let ScoreArgs { input, output, columns, model, fetch, pictures, report } = args;
+    let ScoreArgs { input, output, columns, filters, model, fetch, pictures, report } = args;
     ScoreOptions {
         input: input_of(input),
         delimiter: output.delimiter,
@@ -35,6 +35,7 @@ pub(crate) fn score_options(args: ScoreArgs) -> ScoreOptions {
         precision: model.work.precision.precision,
         fetch: fetch_options(&fetch),
         decode: decode_options(&pictures),
+        filters: filters.filters(),
     }
 }
 
@@ -127,10 +128,11 @@ fn is_dash(path: &Path) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::num::NonZeroUsize;
+    use std::num::{NonZeroU32, NonZeroUsize};
     use std::time::Duration;
 
     use clap::Parser;
+    use clipgauge::filters::{Filters, PictureLimits, Sample};
     use clipgauge::options::{Precision, TableFormat};
 
     use super::*;
@@ -212,6 +214,15 @@ mod tests {
             "--header=C: d",
             "--user-agent=u",
             "--ignore-opt-outs",
+            "--limit=100",
+            "--sample=9",
+            "--seed=4",
+            "--min-score=-0.5",
+            "--max-score=0.5",
+            "--min-image-size=64",
+            "--max-aspect-ratio=3",
+            "--keep-columns=x,y",
+            "--keep-columns=z",
         ];
         let expected = ScoreOptions {
             output: Output::InPlace,
@@ -244,6 +255,14 @@ mod tests {
                 ..FetchOptions::default()
             },
             decode: DecodeOptions { max_pixels: 2000, apply_orientation: false, background: Some([16, 32, 48]) },
+            filters: Filters {
+                limit: NonZeroUsize::new(100),
+                sample: Some(Sample { rows: NonZeroUsize::new(9).expect("not zero"), seed: 4 }),
+                min_score: Some(-0.5),
+                max_score: Some(0.5),
+                pictures: PictureLimits { min_size: NonZeroU32::new(64), max_aspect_ratio: Some(3.0) },
+                keep_columns: Some(["x", "y", "z"].map(str::to_owned).to_vec()),
+            },
             ..ScoreOptions::new(Input::File("in.csv".into()))
         };
         assert_eq!(format!("{:?}", options(&flags)), format!("{expected:?}"));

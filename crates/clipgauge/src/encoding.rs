@@ -14,11 +14,12 @@ use clipgauge_core::preprocess::preprocess;
 use clipgauge_core::spec::ImageSpec;
 use clipgauge_core::tokenize::{TokenBatch, canonicalize};
 
+use crate::filters::{DropReason, PictureLimits};
 use crate::picture::decode_guarded;
 use crate::row::{RowError, RowErrorKind};
 use crate::scorer::{Image, Pair, ScoreError};
 use crate::stats::{Stage, Stats};
-use crate::vector_cache::{Content, VectorCache, Vectors};
+use crate::vector_cache::{Content, Known, VectorCache, Vectors};
 
 /// One or more encoders, and how pairs are made fit for them.
 #[derive(Clone, Default)]
@@ -28,6 +29,8 @@ pub(crate) struct PairEncoder {
     /// How the encoders want their pictures, each way once.
     preprocessings: Vec<ImageSpec>,
     pub(crate) decode: DecodeOptions,
+    /// What pictures are encoded.
+    pub(crate) limits: PictureLimits,
     pub(crate) canonicalizes: bool,
 }
 
@@ -44,9 +47,18 @@ pub(crate) struct EncodedPairs<'a> {
 /// What is known of each pair of a batch besides its vectors.
 pub(crate) struct BatchNotes {
     /// Why a pair has no vectors.
-    pub(crate) failures: Vec<Option<RowError>>,
+    pub(crate) without: Vec<Option<NoVectors>>,
     /// Whether a pair's caption was longer than an encoder takes.
     pub(crate) truncated: Vec<bool>,
+}
+
+/// Why a pair has no vectors.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum NoVectors {
+    /// Its picture cannot be used.
+    Failed(RowError),
+    /// Nobody wants them.
+    Dropped(DropReason),
 }
 
 /// Does the `work` for all pairs at once. One caption that a model cannot read is its own pair's error, of which `failed`
@@ -94,7 +106,7 @@ impl PairEncoder {
         stats: &Stats,
         mut take: impl FnMut(EncodedPairs<'_>),
     ) -> Result<BatchNotes, ScoreError> {
-        let Pictures { origins, contents, batches } = self.preprocess(pairs, cache, stats);
+        let Pictures { origins, sizes, contents, batches } = self.preprocess(pairs, cache, stats);
         let captions: Vec<Cow<'_, str>> = pairs
             .iter()
             .map(|pair| match self.canonicalizes {
@@ -139,23 +151,27 @@ impl PairEncoder {
                 made.push(vector.to_vec());
             }
             for (content, vector) in texts.contents.into_iter().zip(new_texts.iter().flat_map(Embeddings::rows)) {
-                cache.put(content, [vector.to_vec()].into());
+                cache.put(content, Known { vectors: [vector.to_vec()].into(), size: None });
             }
         }
-        for (content, vectors) in contents.into_iter().zip(made) {
+        for ((content, size), vectors) in contents.into_iter().zip(sizes).zip(made) {
             if let Some(content) = content {
-                cache.put(content, vectors.into());
+                cache.put(content, Known { vectors: vectors.into(), size: Some(size) });
             }
         }
-        Ok(BatchNotes { failures: origins.into_iter().map(Result::err).collect(), truncated })
+        Ok(BatchNotes { without: origins.into_iter().map(Result::err).collect(), truncated })
     }
 
     /// Decodes and preprocesses the pictures of which there is no vector yet.
     fn preprocess(&self, pairs: &[Pair<'_>], cache: &VectorCache, stats: &Stats) -> Pictures {
         let mut batches: Vec<Option<PixelBatch>> = vec![None; self.preprocessings.len()];
-        let mut contents = Vec::new();
+        let (mut contents, mut sizes) = (Vec::new(), Vec::new());
         // One picture at a time, so that a batch of large ones is never decoded all at once.
         let mut add = |picture: &Pixels, content| {
+            let size = [picture.width(), picture.height()];
+            if let Some(reason) = self.limits.drops(size) {
+                return Err(NoVectors::Dropped(reason));
+            }
             for (batch, spec) in batches.iter_mut().zip(&self.preprocessings) {
                 let one = stats.time(Stage::Preprocess, || preprocess([picture], spec));
                 match batch {
@@ -164,32 +180,34 @@ impl PairEncoder {
                 }
             }
             contents.push(content);
-            Origin::New(contents.len() - 1)
+            sizes.push(size);
+            Ok(Origin::New(contents.len() - 1))
         };
         let mut first = HashMap::<Content, usize>::new();
-        let mut origins: Vec<Result<Origin, RowError>> = Vec::with_capacity(pairs.len());
+        let mut origins: Vec<Result<Origin, NoVectors>> = Vec::with_capacity(pairs.len());
         for pair in pairs {
             origins.push(match pair.image {
-                Image::Pixels(picture) => Ok(add(picture, None)),
+                Image::Pixels(picture) => add(picture, None),
                 Image::File(bytes) => {
                     let content = Content::of_image(bytes);
                     match first.entry(content) {
-                        // A picture that failed fails for every pair that has it.
+                        // A picture that failed or is not wanted is so for every pair that has it.
                         Entry::Occupied(pair) => origins[*pair.get()].clone(),
                         Entry::Vacant(place) => {
                             place.insert(origins.len());
                             match cache.get(&content) {
-                                Some(vectors) => Ok(Origin::Known(vectors)),
+                                Some(known) => Ok(Origin::Known(known.vectors)),
                                 None => stats
                                     .time(Stage::Decode, || decode_guarded(bytes, &self.decode))
-                                    .map(|picture| add(&picture, Some(content))),
+                                    .map_err(NoVectors::Failed)
+                                    .and_then(|picture| add(&picture, Some(content))),
                             }
                         }
                     }
                 }
             });
         }
-        Pictures { origins, contents, batches }
+        Pictures { origins, sizes, contents, batches }
     }
 }
 
@@ -205,7 +223,9 @@ enum Origin {
 /// The pictures of a batch.
 struct Pictures {
     /// Where each pair's vectors come from, or why it has none.
-    origins: Vec<Result<Origin, RowError>>,
+    origins: Vec<Result<Origin, NoVectors>>,
+    /// How wide and high each new picture is.
+    sizes: Vec<[u32; 2]>,
     /// What each new picture is; `None` for one that is not kept.
     contents: Vec<Option<Content>>,
     /// The new ones, preprocessed each way; `None` if there are none.
@@ -230,7 +250,7 @@ impl Texts {
             Entry::Vacant(place) => {
                 place.insert(self.origins.len());
                 match cache.get(&content) {
-                    Some(vectors) => Origin::Known(vectors),
+                    Some(known) => Origin::Known(known.vectors),
                     None => {
                         self.tokens.push(ids);
                         self.contents.push(content);

@@ -11,6 +11,7 @@ pub mod compare;
 pub mod embed;
 mod encoding;
 pub mod errors_file;
+pub mod filters;
 mod generations;
 pub mod hub;
 pub mod loading;

@@ -8,6 +8,7 @@ use clipgauge_core::decode::DecodeOptions;
 use clipgauge_core::metric::Metric;
 
 use crate::atomic::is_special;
+use crate::filters::{Filters, FiltersError};
 use crate::source::FetchOptions;
 
 pub use crate::scorer::DEFAULT_BATCH_SIZE;
@@ -59,6 +60,8 @@ pub struct ScoreOptions {
     pub fetch: FetchOptions,
     /// Limits of decoding.
     pub decode: DecodeOptions,
+    /// Which rows and columns are taken and written.
+    pub filters: Filters,
 }
 
 impl ScoreOptions {
@@ -84,6 +87,7 @@ impl ScoreOptions {
             precision: Precision::default(),
             fetch: FetchOptions::default(),
             decode: DecodeOptions::default(),
+            filters: Filters::default(),
         }
     }
 
@@ -126,6 +130,7 @@ impl ScoreOptions {
             }
         }
         self.check_columns()?;
+        self.check_filters()?;
         self.check_paths()
     }
 
@@ -142,6 +147,18 @@ impl ScoreOptions {
             Some(delimiter @ (b'"' | b'\n' | b'\r')) => {
                 Err(OptionsError::Delimiter { delimiter: char::from(delimiter) })
             }
+            _ => Ok(()),
+        }
+    }
+
+    fn check_filters(&self) -> Result<(), OptionsError> {
+        self.filters.check()?;
+        let is_read_once = match &self.input {
+            Input::Stdin => true,
+            Input::File(path) => is_special(path),
+        };
+        match self.filters.reads_again() {
+            Some(flag) if is_read_once => Err(FiltersError::OnlyOnce { flag, input: self.input.to_string() }.into()),
             _ => Ok(()),
         }
     }
@@ -195,9 +212,12 @@ fn same_file_path(path: &Path) -> PathBuf {
 }
 
 /// Options that do not go together.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum OptionsError {
+    /// Filters that make no sense, or not with this table.
+    #[error(transparent)]
+    Filters(#[from] FiltersError),
     /// Standard input has no place to write to.
     #[error("--in-place needs a file, and standard input is none; use -o FILE, or leave it away for standard output")]
     InPlaceOfStdin,

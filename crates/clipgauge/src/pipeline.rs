@@ -28,7 +28,7 @@ use crate::progress::Progress;
 use crate::scorer::Scorer;
 use crate::source::Sources;
 use crate::stats::{Outcome, Stage, Stats, Summary};
-use crate::table::{self, ReadTable};
+use crate::table::{self, OpenTable, ReadTable, TableError};
 use crate::waiting::unless_cancelled;
 
 mod compute;
@@ -39,6 +39,7 @@ mod join;
 mod output;
 mod queue;
 mod rows;
+mod selection;
 mod stop;
 #[cfg(feature = "parquet")]
 mod vectors;
@@ -50,6 +51,7 @@ use fetching::Fetching;
 use join::{Finished, Join};
 use output::OutputFile;
 use rows::{AddedColumns, ScoredRows, WriteRows};
+use selection::select;
 use stop::Stop;
 #[cfg(feature = "parquet")]
 use vectors::{KeptColumns, Place, VectorOutput, VectorRows};
@@ -72,7 +74,10 @@ pub fn score_table(
     let stats = Arc::new(Stats::new(options.score_columns().len()));
     let (for_input, for_output) = (options.clone(), options.clone());
     tracing::info!(input = %options.input, "opening the table");
-    let table = unless_cancelled(cancel, move || table::open(&for_input))??;
+    let table = unless_cancelled(cancel, move || {
+        let OpenTable { reader, layout } = table::open(&for_input)?;
+        Ok::<_, TableError>(OpenTable { reader: select(reader, &for_input)?, layout })
+    })??;
     let mut output = unless_cancelled(cancel, move || OutputFile::open(&for_output))??;
     let errors = ErrorsFile::new(errors_file::path(options))?;
     options.summary.as_deref().map_or(Ok(()), AtomicFile::check)?;
@@ -80,7 +85,8 @@ pub fn score_table(
     let Loaded { scorer, model_ids, revisions } = stats.time(Stage::Load, || load_scorer(options, progress, cancel))?;
 
     let columns = AddedColumns { scores: options.score_columns().len(), has_error: options.error_column.is_some() };
-    let writer = ScoredRows::new(table.layout.writer(Box::new(&mut output))?, columns);
+    let rows = table.layout.writer(Box::new(&mut output))?;
+    let writer = ScoredRows::new(rows, columns, &options.filters, &stats);
     let run = Run { base: options.input.base(), threads: options.threads, stats: &stats, progress, cancel };
     let Finished { errors, interrupted } = match run.all(table.reader, sources, scorer, writer, errors) {
         Ok(finished) => finished,
@@ -219,6 +225,7 @@ fn load_scorer(options: &ScoreOptions, progress: &dyn Progress, cancel: &Cancel)
     let scorer = scorer.ok_or(OptionsError::Missing { flag: "--model" })?;
     let scorer = scorer
         .with_decode_options(options.decode.clone())
+        .with_picture_limits(options.filters.pictures)
         .with_canonical_captions(options.canonicalize_captions)
         .with_batch_size(options.batch_size);
     Ok(Loaded { scorer, model_ids, revisions })

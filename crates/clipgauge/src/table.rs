@@ -21,6 +21,7 @@ mod delimited;
 mod error;
 mod format;
 mod json_lines;
+mod kept;
 pub(crate) mod number;
 #[cfg(feature = "parquet")]
 mod parquet;
@@ -52,8 +53,9 @@ pub enum Record {
     /// A row of an Arrow or Parquet table, with its batch.
     #[cfg(feature = "parquet")]
     Arrow(ArrowRecord),
-    /// A row of which nothing is held, since the columns of its table are copied as they are in the file.
-    InFile,
+    /// The row with this index (from 0) of a table whose columns are copied as they are in the file, so that nothing of
+    /// it is held.
+    InFile(u64),
 }
 
 impl Record {
@@ -64,7 +66,7 @@ impl Record {
             Self::Json(record) => record.size(),
             #[cfg(feature = "parquet")]
             Self::Arrow(record) => record.size(),
-            Self::InFile => 0,
+            Self::InFile(_) => 0,
         }
     }
 
@@ -76,7 +78,7 @@ impl Record {
             Self::Json(record) => record.texts(),
             #[cfg(feature = "parquet")]
             Self::Arrow(record) => record.texts(),
-            Self::InFile => Vec::new(),
+            Self::InFile(_) => Vec::new(),
         }
     }
 
@@ -129,6 +131,11 @@ pub trait ReadTable: Send {
 
     /// How far the table was read.
     fn position(&self) -> Position;
+
+    /// How many rows the table has, where it says so before its first one.
+    fn total_rows(&self) -> Option<u64> {
+        None
+    }
 }
 
 /// A table that is written: the records that a reader of the same table gave, with the new cells in the order in which
@@ -213,18 +220,18 @@ impl Layout {
     /// The same columns in another format.
     fn converted(self, format: TableFormat, scores: usize) -> Self {
         let names = self.names();
-        let added = match self {
-            Self::Delimited(layout) => layout.into_added(),
+        let (added, kept) = match self {
+            Self::Delimited(layout) => layout.into_columns(),
             // A format without a header is not converted.
-            Self::Json(_) => Vec::new(),
+            Self::Json(_) => Default::default(),
             Self::Compressed(layout, _) => return layout.converted(format, scores),
-            Self::Converted(layout) => layout.added,
+            Self::Converted(layout) => (layout.added, layout.kept),
             #[cfg(feature = "parquet")]
-            Self::Parquet(layout) => layout.into_added(),
+            Self::Parquet(layout) => layout.into_columns(),
             #[cfg(feature = "parquet")]
-            Self::Arrow(layout) => layout.into_added(),
+            Self::Arrow(layout) => layout.into_columns(),
         };
-        Self::Converted(converted::ConvertedLayout { names, added, scores, format })
+        Self::Converted(converted::ConvertedLayout { names, added, kept, scores, format })
     }
 
     /// The names of the columns of the table that was read.

@@ -4,6 +4,7 @@ mod bench;
 mod comparing;
 mod documents;
 mod embedding;
+mod filters;
 mod help;
 mod hub;
 #[cfg(unix)]
@@ -12,6 +13,7 @@ mod models;
 mod outputs;
 mod passthrough;
 mod scoring;
+mod tables;
 mod typed;
 mod usage;
 mod web;

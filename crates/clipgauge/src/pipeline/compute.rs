@@ -4,6 +4,8 @@ use std::num::NonZeroUsize;
 
 #[cfg(feature = "parquet")]
 use crate::embed::Embedder;
+use crate::encoding::NoVectors;
+use crate::filters::DropReason;
 use crate::row::RowError;
 use crate::scorer::{Pair, ScoreError, Scorer};
 use crate::stats::Stats;
@@ -31,6 +33,8 @@ pub(super) struct Computed {
 pub(super) enum Values {
     /// A number for each column of scores.
     Scores(Vec<f32>),
+    /// None, as its picture is not wanted.
+    Dropped(DropReason),
     /// The vectors of its image and its caption.
     #[cfg(feature = "parquet")]
     Vectors(PairVectors),
@@ -41,6 +45,7 @@ impl Values {
     pub(super) fn scores(&self) -> &[f32] {
         match self {
             Self::Scores(scores) => scores,
+            Self::Dropped(_) => &[],
             #[cfg(feature = "parquet")]
             Self::Vectors(_) => &[],
         }
@@ -54,8 +59,14 @@ impl Compute for Scorer {
 
     fn compute(&self, pairs: &[Pair<'_>], cache: &VectorCache, stats: &Stats) -> Result<Vec<Computed>, ScoreError> {
         let scored = self.score_batch(pairs, cache, stats)?.into_iter();
-        let computed =
-            scored.map(|pair| Computed { values: pair.scores.map(Values::Scores), is_truncated: pair.is_truncated });
+        let computed = scored.map(|pair| Computed {
+            values: match pair.scores {
+                Ok(scores) => Ok(Values::Scores(scores)),
+                Err(NoVectors::Dropped(reason)) => Ok(Values::Dropped(reason)),
+                Err(NoVectors::Failed(error)) => Err(error),
+            },
+            is_truncated: pair.is_truncated,
+        });
         Ok(computed.collect())
     }
 }

@@ -150,6 +150,7 @@ impl<'a> Join<'a> {
                 self.stats.ragged_row();
             }
             match &values {
+                Ok(Values::Dropped(_)) => self.stats.unscored(),
                 Ok(values) => self.stats.scored(values.scores()),
                 Err(error) => {
                     self.stats.failed(error.kind);

@@ -1,7 +1,9 @@
 //! The end of the way for a run of scores: cells in the table that was read.
 
 use super::compute::Values;
+use crate::filters::{DropReason, Filters};
 use crate::row::RowErrorKind;
+use crate::stats::Stats;
 use crate::table::{Cell, Record, TableError, WriteTable};
 
 /// Takes the rows in their order, each with what was computed for it.
@@ -32,17 +34,38 @@ pub(super) struct AddedColumns {
 pub(super) struct ScoredRows<'a> {
     table: Box<dyn WriteTable + 'a>,
     columns: AddedColumns,
+    filters: &'a Filters,
+    stats: &'a Stats,
     cells: Vec<Cell>,
 }
 
 impl<'a> ScoredRows<'a> {
-    pub(super) fn new(table: Box<dyn WriteTable + 'a>, columns: AddedColumns) -> Self {
-        Self { table, columns, cells: Vec::new() }
+    /// Rows that go to `table` if `filters` let them.
+    pub(super) fn new(
+        table: Box<dyn WriteTable + 'a>,
+        columns: AddedColumns,
+        filters: &'a Filters,
+        stats: &'a Stats,
+    ) -> Self {
+        Self { table, columns, filters, stats, cells: Vec::new() }
+    }
+}
+
+/// Why a row is not written; `None` for one that is.
+fn drop_reason(filters: &Filters, values: Result<&Values, RowErrorKind>) -> Option<DropReason> {
+    match values {
+        Ok(Values::Dropped(reason)) => Some(*reason),
+        Ok(values) => filters.drops(values.scores().first().copied()),
+        Err(_) => filters.drops_failed().then_some(DropReason::Failed),
     }
 }
 
 impl WriteRows for ScoredRows<'_> {
     fn write(&mut self, record: Record, values: Result<&Values, RowErrorKind>) -> Result<(), TableError> {
+        if let Some(reason) = drop_reason(self.filters, values) {
+            self.stats.dropped(reason);
+            return Ok(());
+        }
         let scores = values.map(Values::scores);
         self.cells.clear();
         self.cells.extend((0..self.columns.scores).map(|column| Cell::Score(scores.ok().map(|scores| scores[column]))));

@@ -117,7 +117,9 @@ impl WriteRows for VectorRows<'_> {
     fn write(&mut self, record: Record, values: Result<&Values, RowErrorKind>) -> Result<(), TableError> {
         let vectors = match values {
             Ok(Values::Vectors(vectors)) => Ok(vectors),
-            Ok(Values::Scores(_)) => unreachable!("a run that keeps vectors computes no scores"),
+            Ok(Values::Scores(_) | Values::Dropped(_)) => {
+                unreachable!("a run that keeps vectors computes no scores and drops no rows")
+            }
             Err(kind) => Err(kind),
         };
         let texts = record.texts();

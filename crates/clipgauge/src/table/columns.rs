@@ -4,6 +4,7 @@ use crate::options::ScoreOptions;
 
 use super::TableError;
 use super::error::ColumnFlag;
+use super::kept::Kept;
 
 /// The columns of one table, as indices from 0.
 #[derive(Debug)]
@@ -14,6 +15,8 @@ pub(super) struct Columns {
     pub(super) caption: usize,
     /// Those that are written: the scores', then the error's if there is one.
     pub(super) added: Vec<Added>,
+    /// Those of the table that are written.
+    pub(super) kept: Kept,
 }
 
 /// A column that is written.
@@ -37,7 +40,11 @@ impl Columns {
         if let Some(column) = &options.error_column {
             added.push(header.added(column, ColumnFlag::Error)?);
         }
-        Ok(Self { image, caption, added })
+        let kept = match &options.filters.keep_columns {
+            Some(wanted) => header.kept(wanted, &added)?,
+            None => Kept::default(),
+        };
+        Ok(Self { image, caption, added, kept })
     }
 }
 
@@ -48,13 +55,17 @@ struct Header<'a> {
 
 impl Header<'_> {
     fn needed(&self, column: &str, flag: ColumnFlag) -> Result<usize, TableError> {
-        self.only(column, flag)?.ok_or_else(|| TableError::MissingColumn {
+        self.only(column, flag)?.ok_or_else(|| self.missing(column, flag))
+    }
+
+    fn missing(&self, column: &str, flag: ColumnFlag) -> TableError {
+        TableError::MissingColumn {
             name: self.options.input.to_string(),
             column: column.to_owned(),
             flag,
             there: self.names.to_vec(),
             nearest: self.nearest(column, flag).cloned(),
-        })
+        }
     }
 
     fn added(&self, column: &str, flag: ColumnFlag) -> Result<Added, TableError> {
@@ -67,6 +78,14 @@ impl Header<'_> {
             });
         }
         Ok(Added { name: column.to_owned(), replaces: replaces? })
+    }
+
+    /// The columns of these names. Of two with one name, both stay.
+    fn kept(&self, wanted: &[String], added: &[Added]) -> Result<Kept, TableError> {
+        match wanted.iter().find(|name| !self.names.contains(name)) {
+            Some(column) => Err(self.missing(column, ColumnFlag::Keep)),
+            None => Ok(Kept::only(self.names, wanted, added)),
+        }
     }
 
     /// The column of this name. Two are an error only here, where one of them is needed.
@@ -87,15 +106,17 @@ impl Header<'_> {
     /// The column that is most likely meant, if one is likely: it is spelt nearly so, or is called what others call it.
     fn nearest(&self, column: &str, flag: ColumnFlag) -> Option<&String> {
         let taken = match flag {
-            ColumnFlag::Image => &self.options.caption_column,
-            _ => &self.options.image_column,
+            ColumnFlag::Image => Some(&self.options.caption_column),
+            ColumnFlag::Keep => None,
+            _ => Some(&self.options.image_column),
         };
         let plain = |name: &str| name.trim().to_lowercase();
-        let free = || self.names.iter().filter(|name| *name != taken);
+        let free = || self.names.iter().filter(|name| Some(*name) != taken);
         let likeness = |name: &str| strsim::normalized_damerau_levenshtein(&plain(name), &plain(column));
         let alike = free().filter(|name| likeness(name) >= ALIKE).max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
         let familiar = match flag {
             ColumnFlag::Image => IMAGE_NAMES,
+            ColumnFlag::Keep => &[],
             _ => CAPTION_NAMES,
         };
         alike.or_else(|| familiar.iter().find_map(|known| free().find(|name| plain(name) == *known)))

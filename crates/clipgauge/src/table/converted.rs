@@ -8,6 +8,7 @@ use std::io::{self, Write};
 use crate::row::RowErrorKind;
 
 use super::columns::Added;
+use super::kept::Kept;
 use super::number::write_f32;
 use super::{Cell, Record, TableError, TableFormat, WriteTable};
 
@@ -17,6 +18,8 @@ pub struct ConvertedLayout {
     /// The columns of the table that was read.
     pub(super) names: Vec<String>,
     pub(super) added: Vec<Added>,
+    /// Those of the table that was read that are written.
+    pub(super) kept: Kept,
     /// How many of the added columns have scores.
     #[cfg_attr(not(feature = "parquet"), expect(dead_code, reason = "texts need not be told from numbers in text"))]
     pub(super) scores: usize,
@@ -39,7 +42,11 @@ impl ConvertedLayout {
             None => (name.clone(), Source::Old(old)),
         });
         let news = self.added.iter().enumerate().filter(|(_, column)| column.replaces.is_none());
-        olds.chain(news.map(|(new, column)| (column.name.clone(), Source::New(new)))).collect()
+        self.kept
+            .of(olds)
+            .into_iter()
+            .chain(news.map(|(new, column)| (column.name.clone(), Source::New(new))))
+            .collect()
     }
 
     /// Begins the table.

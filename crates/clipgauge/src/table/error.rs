@@ -150,6 +150,16 @@ pub enum TableError {
         #[source]
         source: io::Error,
     },
+    /// The table is not as it was when it was read before.
+    #[error("{name} had {before} rows and now has {now}: it was changed meanwhile; run again when nobody writes to it")]
+    Changed {
+        /// The table.
+        name: String,
+        /// How many rows it had.
+        before: u64,
+        /// How many it has.
+        now: u64,
+    },
     /// A needed column is there more than once.
     #[error("{name} has {count} columns `{column}`; rename all but one, or choose another with {} NAME", flag.name())]
     DuplicateColumn {
@@ -221,6 +231,7 @@ impl TableError {
             self,
             Self::Read { .. }
                 | Self::Damaged { .. }
+                | Self::Changed { .. }
                 | Self::Write(_)
                 | Self::RecordTooLong { .. }
                 | Self::LineTooLong { .. }
@@ -244,6 +255,8 @@ pub enum ColumnFlag {
     Score,
     /// The column with the kind of error.
     Error,
+    /// The columns that are written.
+    Keep,
 }
 
 impl ColumnFlag {
@@ -254,6 +267,7 @@ impl ColumnFlag {
             Self::Caption => "--caption-column",
             Self::Score => "--column",
             Self::Error => "--error-column",
+            Self::Keep => "--keep-columns",
         }
     }
 
@@ -267,6 +281,7 @@ impl ColumnFlag {
     fn remedy(self, nearest: Option<&str>) -> String {
         match nearest {
             Some(column) => format!("did you mean {} {}?", self.name(), shell_word(column)),
+            None if self == Self::Keep => format!("leave it away in {}.", self.name()),
             None => format!("name it with {} NAME.", self.name()),
         }
     }

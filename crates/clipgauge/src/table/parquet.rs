@@ -25,7 +25,8 @@ use crate::row::Row;
 
 use super::arrow_batch::{Batch, BatchRow};
 use super::arrow_rows;
-use super::columns::Added;
+use super::columns::{Added, Columns};
+use super::kept::Kept;
 use super::{Position, ReadTable, Record, TableError, WriteTable};
 use copy::{ParquetCopy, Plan};
 use positioned::PositionedFile;
@@ -55,7 +56,7 @@ pub(super) fn open(
     let scores = options.score_columns().len();
     let layout = ParquetLayout {
         names: arrow_rows::names(&schema),
-        plan: plan(file.clone(), with_index, &schema, columns.added, scores, caption).map_err(damaged)?,
+        plan: plan(file.clone(), with_index, &schema, columns, scores).map_err(damaged)?,
     };
     let kept: Vec<usize> = if keeps_rows { (0..schema.fields().len()).collect() } else { vec![image, caption] };
     // What is read has the columns in the order of the file.
@@ -117,13 +118,13 @@ fn plan(
     file: PositionedFile,
     metadata: Arc<ParquetMetaData>,
     arrow: &SchemaRef,
-    added: Vec<Added>,
+    columns: Columns,
     scores: usize,
-    caption: usize,
 ) -> Result<Plan, ParquetError> {
-    let schema = footer::schema(metadata.file_metadata().schema(), &added, scores)?;
-    let properties = Arc::new(footer::properties(&metadata, arrow, &added, scores, caption));
-    Ok(Plan { file, metadata, schema, properties, added })
+    let Columns { added, kept, caption, .. } = columns;
+    let schema = footer::schema(metadata.file_metadata().schema(), &added, scores, &kept)?;
+    let properties = Arc::new(footer::properties(&metadata, arrow, &added, scores, &kept, caption));
+    Ok(Plan { file, metadata, schema, properties, added, kept })
 }
 
 /// Runs what reads foreign bytes. A library that panics over them has met a file that nobody foresaw: that is an error.
@@ -209,7 +210,7 @@ impl ReadTable for ParquetReader {
         self.rows += 1;
         let record = match self.keeps_rows {
             true => Record::Arrow(record),
-            false => Record::InFile,
+            false => Record::InFile(self.rows - 1),
         };
         Ok(Some(Row { number: self.rows, image, caption, error: None, record }))
     }
@@ -219,6 +220,10 @@ impl ReadTable for ParquetReader {
         let share = u128::from(self.total_bytes) * u128::from(self.rows) / u128::from(self.total_rows.max(1));
         let bytes_read = u64::try_from(share).unwrap_or(self.total_bytes);
         Position { rows: self.rows, bytes_read, total_bytes: Some(self.total_bytes) }
+    }
+
+    fn total_rows(&self) -> Option<u64> {
+        Some(self.total_rows)
     }
 }
 
@@ -234,8 +239,8 @@ impl ParquetLayout {
         self.plan.added.iter().map(|column| column.name.as_str())
     }
 
-    pub(super) fn into_added(self) -> Vec<Added> {
-        self.plan.added
+    pub(super) fn into_columns(self) -> (Vec<Added>, Kept) {
+        (self.plan.added, self.plan.kept)
     }
 
     pub(super) fn names(&self) -> Vec<String> {
