@@ -18,6 +18,8 @@ pub struct Filters {
     pub min_score: Option<f32>,
     /// The most that it may be.
     pub max_score: Option<f32>,
+    /// The part of all scored rows that is written: the best by the first metric, from above 0 to 1.
+    pub top_fraction: Option<f64>,
     /// What pictures are used.
     pub pictures: PictureLimits,
     /// The columns of the input that are written, by their names; `None` for all.
@@ -61,7 +63,7 @@ impl PictureLimits {
 macro_rules! drop_reasons {
     ($($(#[doc = $doc:literal])* $variant:ident = $name:literal, $phrase:literal;)*) => {
         /// Why a row is not among those that are written.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
         #[non_exhaustive]
         pub enum DropReason {
             $($(#[doc = $doc])* $variant,)*
@@ -95,6 +97,8 @@ drop_reasons! {
     MinScore = "min_score", "by --min-score";
     /// The score is too high, or no number.
     MaxScore = "max_score", "by --max-score";
+    /// The score is not among the best, or no number.
+    TopFraction = "top_fraction", "by --top-fraction";
 }
 
 impl Filters {
@@ -112,12 +116,15 @@ impl Filters {
 
     /// Whether rows are dropped for what they turn out to be. Then those are, too, that turn out to be nothing.
     pub(crate) fn drops_failed(&self) -> bool {
-        self.min_score.is_some() || self.max_score.is_some() || self.pictures != PictureLimits::default()
+        self.min_score.is_some()
+            || self.max_score.is_some()
+            || self.top_fraction.is_some()
+            || self.pictures != PictureLimits::default()
     }
 
     /// The flag for which the table is read more than once, if there is one.
     pub(crate) fn reads_again(&self) -> Option<&'static str> {
-        self.sample.map(|_| "--sample")
+        self.top_fraction.map(|_| "--top-fraction").or(self.sample.map(|_| "--sample"))
     }
 
     /// Whether the filters agree with each other.
@@ -134,6 +141,9 @@ impl Filters {
         }
         if let Some(ratio) = self.pictures.max_aspect_ratio.filter(|ratio| ratio.is_nan() || *ratio < 1.0) {
             return Err(FiltersError::NoPicture { ratio });
+        }
+        if let Some(fraction) = self.top_fraction.filter(|fraction| !(*fraction > 0.0 && *fraction <= 1.0)) {
+            return Err(FiltersError::NoFraction { fraction });
         }
         if self.keep_columns.as_ref().is_some_and(|names| names.iter().any(String::is_empty)) {
             return Err(FiltersError::NoName);
@@ -167,6 +177,14 @@ pub enum FiltersError {
     NoPicture {
         /// The ratio.
         ratio: f64,
+    },
+    /// A part that is none.
+    #[error(
+        "--top-fraction {fraction} is no part of the rows; give a number above 0 and up to 1, e.g. 0.1 for a tenth"
+    )]
+    NoFraction {
+        /// The part.
+        fraction: f64,
     },
     /// A column without a name.
     #[error("--keep-columns has a column without a name; write the names with commas between them, e.g. id,url")]
@@ -230,6 +248,9 @@ mod tests {
             ("no number", Filters { max_score: Some(f32::NAN), ..Filters::default() }),
             ("flatter than a square", Filters { pictures: ratio(0.9), ..Filters::default() }),
             ("no ratio", Filters { pictures: ratio(f64::NAN), ..Filters::default() }),
+            ("no part", Filters { top_fraction: Some(0.0), ..Filters::default() }),
+            ("more than all", Filters { top_fraction: Some(1.5), ..Filters::default() }),
+            ("no number", Filters { top_fraction: Some(f64::NAN), ..Filters::default() }),
             ("no name", Filters { keep_columns: Some(vec!["a".to_owned(), String::new()]), ..Filters::default() }),
         ] {
             assert!(filters.check().is_err(), "{name}");

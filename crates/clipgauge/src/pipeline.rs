@@ -5,11 +5,14 @@
 //!  a thread    tasks    a thread per core, see `encoding.rs`                                        the caller's thread
 //! ```
 //!
+//! With `--top-fraction`, what is computed waits on the disk (`spool.rs`) and the table is read again to be written.
+//!
 //! What is under way is bounded in bytes: rows between reading and writing, and images between fetching and scoring.
 
 use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use clipgauge_core::family::LoadOptions;
 use clipgauge_core::metric::MetricError;
@@ -23,7 +26,7 @@ use crate::errors_file::{self, ErrorsFile};
 use crate::loading::{LoadedModel, load_with_tokenizer};
 #[cfg(feature = "parquet")]
 use crate::options::Output;
-use crate::options::{OptionsError, ScoreOptions};
+use crate::options::{Input, OptionsError, ScoreOptions};
 use crate::progress::Progress;
 use crate::scorer::Scorer;
 use crate::source::Sources;
@@ -31,6 +34,7 @@ use crate::stats::{Outcome, Stage, Stats, Summary};
 use crate::table::{self, OpenTable, ReadTable, TableError};
 use crate::waiting::unless_cancelled;
 
+mod best;
 mod compute;
 mod computing;
 mod error;
@@ -40,6 +44,7 @@ mod output;
 mod queue;
 mod rows;
 mod selection;
+mod spool;
 mod stop;
 #[cfg(feature = "parquet")]
 mod vectors;
@@ -52,6 +57,7 @@ use join::{Finished, Join};
 use output::OutputFile;
 use rows::{AddedColumns, ScoredRows, WriteRows};
 use selection::select;
+use spool::Spool;
 use stop::Stop;
 #[cfg(feature = "parquet")]
 use vectors::{KeptColumns, Place, VectorOutput, VectorRows};
@@ -74,25 +80,22 @@ pub fn score_table(
     let stats = Arc::new(Stats::new(options.score_columns().len()));
     let (for_input, for_output) = (options.clone(), options.clone());
     tracing::info!(input = %options.input, "opening the table");
-    let table = unless_cancelled(cancel, move || {
-        let OpenTable { reader, layout } = table::open(&for_input)?;
-        Ok::<_, TableError>(OpenTable { reader: select(reader, &for_input)?, layout })
-    })??;
+    let table = unless_cancelled(cancel, move || open_selected(&for_input))??;
     let mut output = unless_cancelled(cancel, move || OutputFile::open(&for_output))??;
     let errors = ErrorsFile::new(errors_file::path(options))?;
     options.summary.as_deref().map_or(Ok(()), AtomicFile::check)?;
     let sources = Sources::new(options.fetch.clone())?;
     let Loaded { scorer, model_ids, revisions } = stats.time(Stage::Load, || load_scorer(options, progress, cancel))?;
 
-    let columns = AddedColumns { scores: options.score_columns().len(), has_error: options.error_column.is_some() };
-    let rows = table.layout.writer(Box::new(&mut output))?;
-    let writer = ScoredRows::new(rows, columns, &options.filters, &stats);
     let run = Run { base: options.input.base(), threads: options.threads, stats: &stats, progress, cancel };
-    let Finished { errors, interrupted } = match run.all(table.reader, sources, scorer, writer, errors) {
+    let work = |reader, writer: Box<dyn WriteRows + '_>| run.all(reader, sources, scorer, writer, errors);
+    let Finished { errors, interrupted } = match write_table(&run, options, table, &mut output, work) {
         Ok(finished) => finished,
         Err(error) => {
             // What is finished is not lost with what failed. It may be the disk that failed: then it is.
             if stats.rows() > 0
+                // Until all are scored, nothing is written.
+                && options.filters.top_fraction.is_none()
                 && let Ok(Some(partial)) = output.keep_partial()
             {
                 progress.message(&format!("the rows finished before the run failed are in {}", partial.display()));
@@ -111,6 +114,50 @@ pub fn score_table(
         summary.write_to(path)?;
     }
     Ok(summary)
+}
+
+/// Opens a table of which only the chosen rows are read.
+fn open_selected(options: &ScoreOptions) -> Result<OpenTable, TableError> {
+    let OpenTable { reader, layout } = table::open(options)?;
+    Ok(OpenTable { reader: select(reader, options)?, layout })
+}
+
+/// Writes the table to `output`: as `work` takes the rows their way, or the best of them after that.
+fn write_table(
+    run: &Run<'_>,
+    options: &ScoreOptions,
+    table: OpenTable,
+    output: &mut OutputFile,
+    work: impl FnOnce(Box<dyn ReadTable>, Box<dyn WriteRows + '_>) -> Result<Finished, ScoreTableError>,
+) -> Result<Finished, ScoreTableError> {
+    let columns = AddedColumns { scores: options.score_columns().len(), has_error: options.error_column.is_some() };
+    let Some(fraction) = options.filters.top_fraction else {
+        let rows = table.layout.writer(Box::new(output))?;
+        return work(table.reader, Box::new(ScoredRows::new(rows, columns, &options.filters, run.stats)));
+    };
+    let before = stamp(&options.input);
+    let mut spool = Spool::create(options, columns, run.stats)?;
+    let finished = work(table.reader, Box::new(&mut spool))?;
+    let spooled = match (finished.interrupted, &*output) {
+        (false, _) => spool.finish(fraction)?,
+        // Those that were scored are not lost; but who reads a pipe would take them for the best.
+        (true, OutputFile::File(_)) => spool.finish_early()?,
+        (true, OutputFile::Stdout(_)) => return Ok(finished),
+    };
+    tracing::info!("writing the best rows");
+    let OpenTable { reader, layout } = open_selected(options)?;
+    let is_whole = spooled.write(reader, layout.writer(Box::new(output))?, run.stats, run.cancel)?;
+    if stamp(&options.input) != before {
+        return Err(TableError::Changed { name: options.input.to_string() }.into());
+    }
+    Ok(Finished { interrupted: finished.interrupted || !is_whole, ..finished })
+}
+
+/// By which a file that was written to meanwhile is known.
+fn stamp(input: &Input) -> Option<(u64, SystemTime)> {
+    let Input::File(path) = input else { return None };
+    let metadata = path.metadata().ok()?;
+    Some((metadata.len(), metadata.modified().ok()?))
 }
 
 /// Keeps the vectors of a table's images and captions.
@@ -148,7 +195,8 @@ pub fn embed_table(
         .with_batch_size(options.batch_size);
 
     let run = Run { base: options.input.base(), threads: options.threads, stats: &stats, progress, cancel };
-    let Finished { errors, interrupted } = run.all(table.reader, sources, embedder, VectorRows(&mut output), errors)?;
+    let Finished { errors, interrupted } =
+        run.all(table.reader, sources, embedder, Box::new(VectorRows(&mut output)), errors)?;
     let partial = if interrupted {
         Some(output.keep_partial(options)?)
     } else {
@@ -179,12 +227,12 @@ impl Run<'_> {
         table: Box<dyn ReadTable>,
         sources: Sources,
         compute: impl Compute + 'static,
-        writer: impl WriteRows,
+        writer: Box<dyn WriteRows + '_>,
         errors: ErrorsFile,
     ) -> Result<Finished, ScoreTableError> {
         let stop = Stop::new(self.cancel);
         let compute: Arc<dyn Compute> = Arc::new(compute);
-        let mut join = Join::new(Box::new(writer), errors, self.stats, self.progress);
+        let mut join = Join::new(writer, errors, self.stats, self.progress);
         let fetching = Fetching::start(table, self.base, sources, join.inbox(), self.stats, &stop)?;
         let images = fetching.images();
         let computing = Computing::start(&compute, self.threads, images, join.inbox(), self.stats, &stop)?;

@@ -31,6 +31,8 @@ mod sniff;
 use std::fs::File;
 use std::io::{self, IsTerminal, Read, Write};
 
+use serde::{Deserialize, Serialize};
+
 use crate::options::{Input, Output, ScoreOptions};
 use crate::row::{Row, RowErrorKind};
 
@@ -101,7 +103,7 @@ impl Record {
 }
 
 /// A cell of a column that is added.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub enum Cell {
     /// A score; `None` where the row failed.
     Score(Option<f32>),

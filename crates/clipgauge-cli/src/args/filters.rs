@@ -32,6 +32,14 @@ pub(crate) struct FilterArgs {
     #[arg(long, value_name = "X", allow_negative_numbers = true)]
     pub(crate) max_score: Option<f32>,
 
+    /// Write only the best part of all scored rows, by the first score: 0.1 for a tenth
+    ///
+    /// Of N scored rows F times N, rounded to the nearest whole number (halves up), but at least one; of equal scores the first
+    /// ones. The best are those with the highest scores, or for a metric of which less is better with the lowest. The
+    /// table is read twice, so that it has to be a file, and nothing is written before the last row is scored.
+    #[arg(long, value_name = "F")]
+    pub(crate) top_fraction: Option<f64>,
+
     /// Score and write only rows whose picture's shorter edge has at least so many pixels
     #[arg(long, value_name = "PX", value_parser = value::pixels)]
     pub(crate) min_image_size: Option<NonZeroU32>,
@@ -55,6 +63,7 @@ impl FilterArgs {
             sample: self.sample.map(|rows| Sample { rows, seed: self.seed }),
             min_score: self.min_score,
             max_score: self.max_score,
+            top_fraction: self.top_fraction,
             pictures: PictureLimits { min_size: self.min_image_size, max_aspect_ratio: self.max_aspect_ratio },
             keep_columns: self.keep_columns.clone(),
         }

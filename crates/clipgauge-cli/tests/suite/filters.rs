@@ -134,6 +134,84 @@ fn a_sample_is_of_the_size_that_was_asked_for_and_depends_on_the_seed_alone() {
     }
 }
 
+/// The best part of the rows, by a sort: of equal scores the first.
+fn best(scores: &[Option<f32>], fraction: f64, higher_is_better: bool) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..scores.len()).filter(|row| scores[*row].is_some()).collect();
+    let count = (order.len() as f64 * fraction).round() as usize;
+    order.sort_by(|a, b| {
+        let order = scores[*a].partial_cmp(&scores[*b]).expect("numbers");
+        if higher_is_better { order.reverse() } else { order }
+    });
+    order.truncate(count.max(1));
+    order.sort_unstable();
+    order
+}
+
+#[test]
+fn the_best_part_of_the_rows() {
+    let bench = bench();
+    let scores = all_scores(&bench);
+    let expected = best(&scores, 0.3, true);
+    // 21 rows have a score.
+    assert_eq!(expected.len(), 6);
+    for (from, to) in ways() {
+        let ran = bench.run(&format!("score {from} -o {to} --top-fraction 0.3 {FLAGS}")).expect_code(0);
+        let table = Table::read(bench.path(&to));
+        assert_eq!(table.ids(), expected, "{from} to {to}");
+        assert_eq!(table.scores(), expected.iter().map(|row| scores[*row]).collect::<Vec<_>>(), "{to}");
+        let said = "\ndropped as they failed: 3\ndropped by --top-fraction: 15\n6 rows written\n";
+        assert!(ran.stderr.contains(said), "{}", ran.stderr);
+    }
+    // To standard output, in place, and with rows that are chosen by their places.
+    let ran = bench.run(&format!("score in.csv --top-fraction 0.3 {FLAGS}")).expect_code(0);
+    assert_eq!(Table::of_text(&ran.stdout, b',').ids(), expected);
+    bench.run(&format!("score in.parquet -o out.parquet --top-fraction 0.5 --limit 11 {FLAGS}")).expect_code(0);
+    assert_eq!(Table::read(bench.path("out.parquet")).ids(), best(&scores[..11], 0.5, true));
+    bench.run(&format!("score in.csv -o some.csv --sample 12 {FLAGS}")).expect_code(0);
+    let some = Table::read(bench.path("some.csv"));
+    bench.run(&format!("score in.csv -o out.csv --sample 12 --top-fraction 0.4 {FLAGS}")).expect_code(0);
+    let chosen = best(&some.scores(), 0.4, true).into_iter().map(|place| some.ids()[place]).collect::<Vec<_>>();
+    assert_eq!(Table::read(bench.path("out.csv")).ids(), chosen);
+    bench.run(&format!("score in.jsonl --in-place --top-fraction 0.3 {FLAGS}")).expect_code(0);
+    assert_eq!(Table::read(bench.path("in.jsonl")).ids(), expected);
+}
+
+#[test]
+fn the_best_are_the_nearest_by_a_distance_and_the_first_of_equals() {
+    let bench = bench();
+    bench.run(&format!("score in.csv -o all.csv --metric euclidean {FLAGS}")).expect_code(0);
+    let scores = Table::read(bench.path("all.csv")).scores();
+    bench.run(&format!("score in.csv -o out.csv --metric euclidean --top-fraction 0.25 {FLAGS}")).expect_code(0);
+    assert_eq!(Table::read(bench.path("out.csv")).ids(), best(&scores, 0.25, false));
+
+    let text = bench.text("in.csv");
+    let (header, row) = (text.lines().next().expect("a header"), text.lines().nth(1).expect("a row"));
+    let rows: String = (0..10).map(|id| format!("{id}{}\n", row.trim_start_matches('0'))).collect();
+    std::fs::write(bench.path("equal.csv"), format!("{header}\n{rows}")).expect("writable");
+    let flags = "--top-fraction 0.25 --error-column why";
+    bench.run(&format!("score equal.csv -o out.csv {flags} {FLAGS}")).expect_code(0);
+    assert_eq!(Table::read(bench.path("out.csv")).ids(), [0, 1, 2]);
+}
+
+#[test]
+fn other_filters_hold_beside_the_best_part() {
+    let bench = bench();
+    let scores = all_scores(&bench);
+    let best = best(&scores, 0.5, true);
+    let most = best.iter().filter_map(|row| scores[*row]).fold(f32::MIN, f32::max);
+    let flags = format!("--top-fraction 0.5 --max-score {} --min-image-size 10", most - 1e-6);
+    let ran = bench.run(&format!("score in.csv -o out.csv {flags} --keep-columns id {FLAGS}")).expect_code(0);
+    // Of the scored rows alone the best are taken, and pictures that are too small are not scored.
+    let large = |row: &usize| size(*row)[0].min(size(*row)[1]) >= 10;
+    let scores: Vec<_> = scores.iter().enumerate().map(|(row, score)| score.filter(|_| large(&row))).collect();
+    let count = scores.iter().flatten().count();
+    let mut expected = self::best(&scores, 0.5, true);
+    assert_eq!(expected.len(), (count as f64 / 2.0).round() as usize);
+    expected.retain(|row| scores[*row].is_some_and(|score| score <= most - 1e-6));
+    assert_eq!(Table::read(bench.path("out.csv")).ids(), expected);
+    assert!(ran.stderr.contains(&format!("\n{} rows written\n", expected.len())), "{}", ran.stderr);
+}
+
 #[test]
 fn only_columns_that_are_kept_are_written() {
     let bench = bench();
@@ -192,6 +270,9 @@ fn filters_that_make_no_sense_are_told() {
         "score in.csv --min-score nan",
         "score in.csv --max-aspect-ratio 0.5",
         "score - --sample 3",
+        "score - --top-fraction 0.1",
+        "score in.csv --top-fraction 0",
+        "score in.csv --top-fraction 10",
         "score in.csv --seed 3",
         "score in.csv --limit 0",
         "score in.csv --min-image-size 0",

@@ -21,6 +21,24 @@ pub(super) trait WriteRows: Send {
     fn finish_early(&mut self) -> Result<(), TableError>;
 }
 
+impl<W: WriteRows> WriteRows for &mut W {
+    fn write(&mut self, record: Record, values: Result<&Values, RowErrorKind>) -> Result<(), TableError> {
+        (**self).write(record, values)
+    }
+
+    fn flush(&mut self) -> Result<(), TableError> {
+        (**self).flush()
+    }
+
+    fn finish(&mut self) -> Result<(), TableError> {
+        (**self).finish()
+    }
+
+    fn finish_early(&mut self) -> Result<(), TableError> {
+        (**self).finish_early()
+    }
+}
+
 /// The columns that a run adds.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct AddedColumns {
@@ -28,6 +46,16 @@ pub(super) struct AddedColumns {
     pub(super) scores: usize,
     /// Whether there is one with the kind of error.
     pub(super) has_error: bool,
+}
+
+impl AddedColumns {
+    /// The cells of a row.
+    pub(super) fn cells(self, values: Result<&Values, RowErrorKind>) -> impl Iterator<Item = Cell> {
+        let scores = values.map(Values::scores);
+        let score = move |column: usize| Cell::Score(scores.ok().and_then(|scores| scores.get(column).copied()));
+        let error = self.has_error.then(|| Cell::ErrorKind(values.err()));
+        (0..self.scores).map(score).chain(error)
+    }
 }
 
 /// Rows with their scores.
@@ -52,7 +80,7 @@ impl<'a> ScoredRows<'a> {
 }
 
 /// Why a row is not written; `None` for one that is.
-fn drop_reason(filters: &Filters, values: Result<&Values, RowErrorKind>) -> Option<DropReason> {
+pub(super) fn drop_reason(filters: &Filters, values: Result<&Values, RowErrorKind>) -> Option<DropReason> {
     match values {
         Ok(Values::Dropped(reason)) => Some(*reason),
         Ok(values) => filters.drops(values.scores().first().copied()),
@@ -66,12 +94,8 @@ impl WriteRows for ScoredRows<'_> {
             self.stats.dropped(reason);
             return Ok(());
         }
-        let scores = values.map(Values::scores);
         self.cells.clear();
-        self.cells.extend((0..self.columns.scores).map(|column| Cell::Score(scores.ok().map(|scores| scores[column]))));
-        if self.columns.has_error {
-            self.cells.push(Cell::ErrorKind(scores.err()));
-        }
+        self.cells.extend(self.columns.cells(values));
         self.table.write(record, &self.cells)
     }
 

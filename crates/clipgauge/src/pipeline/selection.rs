@@ -64,9 +64,7 @@ impl ReadTable for Selected {
             let Some(row) = self.table.read()? else {
                 return match &self.draw {
                     // Of another number of rows, each would not have been as likely as any other.
-                    Some(draw) => {
-                        Err(TableError::Changed { name: self.name.clone(), before: draw.total, now: self.read })
-                    }
+                    Some(_) => Err(TableError::Changed { name: self.name.clone() }),
                     None => Ok(None),
                 };
             };
@@ -95,7 +93,6 @@ impl ReadTable for Selected {
 /// it is exactly as large as wanted.
 struct Draw {
     dice: Dice,
-    total: u64,
     /// The rows that are still to come.
     left: u64,
     /// Those of them that are to be taken.
@@ -105,7 +102,7 @@ struct Draw {
 impl Draw {
     fn new(sample: Sample, total: u64) -> Self {
         let wanted = (sample.rows.get() as u64).min(total);
-        Self { dice: Dice::new(sample.seed), total, left: total, wanted }
+        Self { dice: Dice::new(sample.seed), left: total, wanted }
     }
 
     fn is_over(&self) -> bool {

@@ -1,6 +1,7 @@
 //! Why a table cannot be read or written. Each message names the thing, the reason and the remedy, in that order.
 
 use std::io;
+use std::path::PathBuf;
 
 use crate::options::shell_word;
 
@@ -151,14 +152,19 @@ pub enum TableError {
         source: io::Error,
     },
     /// The table is not as it was when it was read before.
-    #[error("{name} had {before} rows and now has {now}: it was changed meanwhile; run again when nobody writes to it")]
+    #[error("{name} was changed while it was read twice; run again when nobody writes to it")]
     Changed {
         /// The table.
         name: String,
-        /// How many rows it had.
-        before: u64,
-        /// How many it has.
-        now: u64,
+    },
+    /// What has to wait on the disk finds no place there.
+    #[error("scores cannot be kept in {} until the best are known; make room there", folder.display())]
+    Spool {
+        /// The folder.
+        folder: PathBuf,
+        /// What the system says.
+        #[source]
+        source: io::Error,
     },
     /// A needed column is there more than once.
     #[error("{name} has {count} columns `{column}`; rename all but one, or choose another with {} NAME", flag.name())]
@@ -232,6 +238,7 @@ impl TableError {
             Self::Read { .. }
                 | Self::Damaged { .. }
                 | Self::Changed { .. }
+                | Self::Spool { .. }
                 | Self::Write(_)
                 | Self::RecordTooLong { .. }
                 | Self::LineTooLong { .. }
