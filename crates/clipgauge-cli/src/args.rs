@@ -116,6 +116,13 @@ pub(crate) struct ColumnArgs {
     /// Replace columns of these names that are there already
     #[arg(long)]
     pub(crate) overwrite: bool,
+
+    /// Also add columns that say why a score is what it is
+    ///
+    /// Their names begin with `clipgauge_`: tokens, truncated, width, height, bytes, content_hash, error_kind, fetch_ms
+    /// and encode_ms. What is not known of a row is empty or null.
+    #[arg(long)]
+    pub(crate) diagnostics: bool,
 }
 
 #[derive(Debug, Args)]

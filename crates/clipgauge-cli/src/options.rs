@@ -36,6 +36,7 @@ pub(crate) fn score_options(args: ScoreArgs) -> ScoreOptions {
         fetch: fetch_options(&fetch),
         decode: decode_options(&pictures),
         filters: filters.filters(),
+        diagnostics: columns.diagnostics,
     }
 }
 
@@ -214,6 +215,7 @@ mod tests {
             "--header=C: d",
             "--user-agent=u",
             "--ignore-opt-outs",
+            "--diagnostics",
             "--limit=100",
             "--sample=9",
             "--seed=4",
@@ -265,6 +267,7 @@ mod tests {
                 pictures: PictureLimits { min_size: NonZeroU32::new(64), max_aspect_ratio: Some(3.0) },
                 keep_columns: Some(["x", "y", "z"].map(str::to_owned).to_vec()),
             },
+            diagnostics: true,
             ..ScoreOptions::new(Input::File("in.csv".into()))
         };
         assert_eq!(format!("{:?}", options(&flags)), format!("{expected:?}"));

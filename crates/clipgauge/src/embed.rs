@@ -98,13 +98,13 @@ impl Embedder {
             vectors.extend(rows.map(|(image, text)| PairVectors { image: image.to_vec(), text: text.to_vec() }));
         })?;
         let mut vectors = vectors.into_iter();
-        let embedded = notes.without.into_iter().zip(notes.truncated).map(|(without, is_truncated)| Embedded {
-            vectors: match without {
+        let embedded = notes.into_iter().map(|notes| Embedded {
+            vectors: match notes.without {
                 Some(NoVectors::Failed(error)) => Err(error),
                 Some(NoVectors::Dropped(_)) => unreachable!("there are no limits for vectors"),
                 None => Ok(vectors.next().expect("vectors of each pair that did not fail")),
             },
-            is_truncated,
+            is_truncated: notes.is_truncated,
         });
         Ok(embedded.collect())
     }

@@ -14,12 +14,16 @@ use clipgauge_core::preprocess::preprocess;
 use clipgauge_core::spec::ImageSpec;
 use clipgauge_core::tokenize::{TokenBatch, canonicalize};
 
+use crate::diagnostics::Diagnostics;
 use crate::filters::{DropReason, PictureLimits};
 use crate::picture::decode_guarded;
 use crate::row::{RowError, RowErrorKind};
 use crate::scorer::{Image, Pair, ScoreError};
 use crate::stats::{Stage, Stats};
 use crate::vector_cache::{Content, Known, VectorCache, Vectors};
+
+/// The longest caption whose tokens are counted to its end, in bytes. One that is longer is no caption.
+const MAX_COUNTED: usize = 1 << 20;
 
 /// One or more encoders, and how pairs are made fit for them.
 #[derive(Clone, Default)]
@@ -31,6 +35,8 @@ pub(crate) struct PairEncoder {
     pub(crate) decode: DecodeOptions,
     /// What pictures are encoded.
     pub(crate) limits: PictureLimits,
+    /// Whether the tokens of captions are counted beyond those that are read.
+    pub(crate) counts_tokens: bool,
     pub(crate) canonicalizes: bool,
 }
 
@@ -44,12 +50,33 @@ pub(crate) struct EncodedPairs<'a> {
     pub(crate) texts: Embeddings,
 }
 
-/// What is known of each pair of a batch besides its vectors.
-pub(crate) struct BatchNotes {
-    /// Why a pair has no vectors.
-    pub(crate) without: Vec<Option<NoVectors>>,
-    /// Whether a pair's caption was longer than an encoder takes.
-    pub(crate) truncated: Vec<bool>,
+/// What is known of a pair besides its vectors.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct PairNotes {
+    /// Why it has no vectors.
+    pub(crate) without: Option<NoVectors>,
+    /// Whether the caption was longer than an encoder takes.
+    pub(crate) is_truncated: bool,
+    /// How many tokens it has for the first encoder before it is cut, where they are counted.
+    tokens: Option<usize>,
+    /// The picture's width and height.
+    size: Option<[u32; 2]>,
+    /// The BLAKE3 hash of its file.
+    hash: Option<[u8; 32]>,
+}
+
+impl PairNotes {
+    /// What a person may want to know of it.
+    pub(crate) fn diagnostics(&self) -> Diagnostics {
+        Diagnostics {
+            tokens: self.tokens.map(|tokens| tokens as u64),
+            truncated: Some(self.is_truncated),
+            width: self.size.map(|[width, _]| width),
+            height: self.size.map(|[_, height]| height),
+            content_hash: self.hash,
+            ..Diagnostics::default()
+        }
+    }
 }
 
 /// Why a pair has no vectors.
@@ -105,8 +132,8 @@ impl PairEncoder {
         cache: &VectorCache,
         stats: &Stats,
         mut take: impl FnMut(EncodedPairs<'_>),
-    ) -> Result<BatchNotes, ScoreError> {
-        let Pictures { origins, sizes, contents, batches } = self.preprocess(pairs, cache, stats);
+    ) -> Result<Vec<PairNotes>, ScoreError> {
+        let Pictures { origins, mut notes, sizes, contents, batches } = self.preprocess(pairs, cache, stats);
         let captions: Vec<Cow<'_, str>> = pairs
             .iter()
             .map(|pair| match self.canonicalizes {
@@ -114,7 +141,6 @@ impl PairEncoder {
                 false => Cow::Borrowed(pair.caption),
             })
             .collect();
-        let mut truncated = vec![false; pairs.len()];
         let whole: Vec<usize> = (0..pairs.len()).filter(|&pair| origins[pair].is_ok()).collect();
         let mut made = vec![Vec::with_capacity(self.encoders.len()); contents.len()];
         for (index, (encoder, preprocessing)) in self.encoders.iter().enumerate() {
@@ -122,7 +148,10 @@ impl PairEncoder {
             let mut texts = Texts::default();
             for (pair, caption) in captions.iter().enumerate() {
                 let text = stats.time(Stage::Tokenize, || tokenizer.tokenize(caption))?;
-                truncated[pair] |= text.truncated;
+                notes[pair].is_truncated |= text.truncated;
+                if self.counts_tokens && index == 0 && caption.len() <= MAX_COUNTED {
+                    notes[pair].tokens = tokenizer.count(caption).ok();
+                }
                 // The captions of pictures that failed need no vector.
                 if origins[pair].is_ok() {
                     texts.push(Content::of_text(index, &text.ids), &text.ids, cache);
@@ -159,7 +188,10 @@ impl PairEncoder {
                 cache.put(content, Known { vectors: vectors.into(), size: Some(size) });
             }
         }
-        Ok(BatchNotes { without: origins.into_iter().map(Result::err).collect(), truncated })
+        for (notes, origin) in notes.iter_mut().zip(origins) {
+            notes.without = origin.err();
+        }
+        Ok(notes)
     }
 
     /// Decodes and preprocesses the pictures of which there is no vector yet.
@@ -185,29 +217,45 @@ impl PairEncoder {
         };
         let mut first = HashMap::<Content, usize>::new();
         let mut origins: Vec<Result<Origin, NoVectors>> = Vec::with_capacity(pairs.len());
+        let mut notes: Vec<PairNotes> = Vec::with_capacity(pairs.len());
         for pair in pairs {
+            let mut note = PairNotes::default();
             origins.push(match pair.image {
-                Image::Pixels(picture) => add(picture, None),
+                Image::Pixels(picture) => {
+                    note.size = Some([picture.width(), picture.height()]);
+                    add(picture, None)
+                }
                 Image::File(bytes) => {
                     let content = Content::of_image(bytes);
+                    note.hash = Some(*content.hash());
                     match first.entry(content) {
                         // A picture that failed or is not wanted is so for every pair that has it.
-                        Entry::Occupied(pair) => origins[*pair.get()].clone(),
+                        Entry::Occupied(pair) => {
+                            note.size = notes[*pair.get()].size;
+                            origins[*pair.get()].clone()
+                        }
                         Entry::Vacant(place) => {
                             place.insert(origins.len());
                             match cache.get(&content) {
-                                Some(known) => Ok(Origin::Known(known.vectors)),
+                                Some(known) => {
+                                    note.size = known.size;
+                                    Ok(Origin::Known(known.vectors))
+                                }
                                 None => stats
                                     .time(Stage::Decode, || decode_guarded(bytes, &self.decode))
                                     .map_err(NoVectors::Failed)
-                                    .and_then(|picture| add(&picture, Some(content))),
+                                    .and_then(|picture| {
+                                        note.size = Some([picture.width(), picture.height()]);
+                                        add(&picture, Some(content))
+                                    }),
                             }
                         }
                     }
                 }
             });
+            notes.push(note);
         }
-        Pictures { origins, sizes, contents, batches }
+        Pictures { origins, notes, sizes, contents, batches }
     }
 }
 
@@ -224,6 +272,8 @@ enum Origin {
 struct Pictures {
     /// Where each pair's vectors come from, or why it has none.
     origins: Vec<Result<Origin, NoVectors>>,
+    /// What is known of each pair by its picture.
+    notes: Vec<PairNotes>,
     /// How wide and high each new picture is.
     sizes: Vec<[u32; 2]>,
     /// What each new picture is; `None` for one that is not kept.

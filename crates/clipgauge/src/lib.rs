@@ -7,6 +7,7 @@ pub mod atomic;
 pub mod cancel;
 mod client;
 pub mod compare;
+pub mod diagnostics;
 #[cfg(feature = "parquet")]
 pub mod embed;
 mod encoding;

@@ -8,8 +8,10 @@ use clipgauge_core::decode::DecodeOptions;
 use clipgauge_core::metric::Metric;
 
 use crate::atomic::is_special;
+use crate::diagnostics::COLUMNS;
 use crate::filters::{Filters, FiltersError};
 use crate::source::FetchOptions;
+use crate::table::{CellKind, ColumnFlag};
 
 pub use crate::scorer::DEFAULT_BATCH_SIZE;
 pub use crate::table::TableFormat;
@@ -62,6 +64,8 @@ pub struct ScoreOptions {
     pub decode: DecodeOptions,
     /// Which rows and columns are taken and written.
     pub filters: Filters,
+    /// Whether columns are added that say [what is known](crate::diagnostics) of each row.
+    pub diagnostics: bool,
 }
 
 impl ScoreOptions {
@@ -88,6 +92,7 @@ impl ScoreOptions {
             fetch: FetchOptions::default(),
             decode: DecodeOptions::default(),
             filters: Filters::default(),
+            diagnostics: false,
         }
     }
 
@@ -109,9 +114,15 @@ impl ScoreOptions {
         self.models.iter().flat_map(|model| self.metrics.iter().map(move |metric| column(model, *metric))).collect()
     }
 
-    /// The names of all columns that are added: the scores', then the error's if there is one.
-    pub(crate) fn added_names(&self) -> Vec<String> {
-        self.score_columns().into_iter().map(|column| column.name).chain(self.error_column.clone()).collect()
+    /// All columns that are added: the scores', then the error's if there is one, then those of diagnostics.
+    pub(crate) fn added_columns(&self) -> Vec<AddedColumn> {
+        let added = |name, kind, flag| AddedColumn { name, kind, flag };
+        let scores = self.score_columns().into_iter().map(|column| column.name);
+        let scores = scores.map(|name| added(name, CellKind::Number, ColumnFlag::Score));
+        let error = self.error_column.clone().map(|name| added(name, CellKind::Text, ColumnFlag::Error));
+        let known = COLUMNS.iter().filter(|_| self.diagnostics);
+        let known = known.map(|(name, kind)| added((*name).to_owned(), *kind, ColumnFlag::Diagnostics));
+        scores.chain(error).chain(known).collect()
     }
 
     /// Whether the options agree with each other. A run checks this before anything else.
@@ -169,8 +180,7 @@ impl ScoreOptions {
             vec![("--image-column", self.image_column.clone()), ("--caption-column", self.caption_column.clone())];
         // A column may hold an image and be its caption, odd as that is; what is written is only itself.
         let read = columns.len();
-        columns.extend(self.score_columns().into_iter().map(|column| ("--column", column.name)));
-        columns.extend(self.error_column.clone().map(|column| ("--error-column", column)));
+        columns.extend(self.added_columns().into_iter().map(|column| (column.flag.name(), column.name)));
         for (index, (flag, column)) in columns.iter().enumerate().skip(read) {
             let Some((other, _)) = columns[..index].iter().find(|(_, other)| other == column) else { continue };
             return Err(match *other {
@@ -263,6 +273,15 @@ pub enum OptionsError {
         /// What it would be.
         names: [&'static str; 2],
     },
+}
+
+/// A column that is added to a table.
+#[derive(Debug)]
+pub(crate) struct AddedColumn {
+    pub(crate) name: String,
+    pub(crate) kind: CellKind,
+    /// The flag that asks for it.
+    pub(crate) flag: ColumnFlag,
 }
 
 /// A column with scores.

@@ -130,7 +130,11 @@ fn write_table(
     output: &mut OutputFile,
     work: impl FnOnce(Box<dyn ReadTable>, Box<dyn WriteRows + '_>) -> Result<Finished, ScoreTableError>,
 ) -> Result<Finished, ScoreTableError> {
-    let columns = AddedColumns { scores: options.score_columns().len(), has_error: options.error_column.is_some() };
+    let columns = AddedColumns {
+        scores: options.score_columns().len(),
+        has_error: options.error_column.is_some(),
+        has_diagnostics: options.diagnostics,
+    };
     let Some(fraction) = options.filters.top_fraction else {
         let rows = table.layout.writer(Box::new(output))?;
         return work(table.reader, Box::new(ScoredRows::new(rows, columns, &options.filters, run.stats)));
@@ -274,6 +278,7 @@ fn load_scorer(options: &ScoreOptions, progress: &dyn Progress, cancel: &Cancel)
     let scorer = scorer
         .with_decode_options(options.decode.clone())
         .with_picture_limits(options.filters.pictures)
+        .with_counted_tokens(options.diagnostics)
         .with_canonical_captions(options.canonicalize_captions)
         .with_batch_size(options.batch_size);
     Ok(Loaded { scorer, model_ids, revisions })

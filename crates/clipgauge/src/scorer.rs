@@ -13,7 +13,7 @@ use clipgauge_core::metric::Compare;
 use clipgauge_core::pixels::Pixels;
 use clipgauge_core::tokenize::TokenizeError;
 
-use crate::encoding::{NoVectors, PairEncoder, with_captions_apart};
+use crate::encoding::{NoVectors, PairEncoder, PairNotes, with_captions_apart};
 use crate::filters::PictureLimits;
 use crate::row::RowError;
 use crate::share::share;
@@ -241,6 +241,13 @@ impl Scorer {
         self
     }
 
+    /// Sets whether all tokens of captions are counted, which only a run tells.
+    #[must_use]
+    pub(crate) fn with_counted_tokens(mut self, counts: bool) -> Self {
+        self.encoder.counts_tokens = counts;
+        self
+    }
+
     /// Sets how many threads score at once, each with batches of its own.
     #[must_use]
     pub fn with_threads(self, threads: NonZeroUsize) -> Self {
@@ -305,7 +312,7 @@ impl Scorer {
         cache: &VectorCache,
         stats: &Stats,
     ) -> Result<Vec<PairScores>, ScoreError> {
-        let failed = |error| PairScores { scores: Err(NoVectors::Failed(error)), is_truncated: false };
+        let failed = |error| PairScores { scores: Err(NoVectors::Failed(error)), notes: PairNotes::default() };
         with_captions_apart(pairs, &|pairs| self.encode_and_compare(pairs, cache, stats), &failed)
     }
 
@@ -325,12 +332,9 @@ impl Scorer {
                 }
             });
         })?;
-        let scored = notes.without.into_iter().zip(scores).zip(notes.truncated);
+        let scored = notes.into_iter().zip(scores);
         Ok(scored
-            .map(|((without, scores), is_truncated)| PairScores {
-                scores: without.map_or(Ok(scores), Err),
-                is_truncated,
-            })
+            .map(|(mut notes, scores)| PairScores { scores: notes.without.take().map_or(Ok(scores), Err), notes })
             .collect())
     }
 }
@@ -339,7 +343,8 @@ impl Scorer {
 pub(crate) struct PairScores {
     /// As in [`Scored`].
     pub(crate) scores: Result<Vec<f32>, NoVectors>,
-    pub(crate) is_truncated: bool,
+    /// What else is known of it.
+    pub(crate) notes: PairNotes,
 }
 
 impl PairScores {
@@ -348,6 +353,6 @@ impl PairScores {
             NoVectors::Failed(error) => error,
             NoVectors::Dropped(_) => unreachable!("only a run's scorer has limits"),
         });
-        Scored { scores, is_truncated: self.is_truncated }
+        Scored { scores, is_truncated: self.notes.is_truncated }
     }
 }

@@ -14,6 +14,7 @@ mod arrow_record;
 mod arrow_rows;
 #[cfg(feature = "parquet")]
 mod arrow_schema;
+mod cell;
 mod columns;
 mod compression;
 mod converted;
@@ -31,16 +32,15 @@ mod sniff;
 use std::fs::File;
 use std::io::{self, IsTerminal, Read, Write};
 
-use serde::{Deserialize, Serialize};
-
 use crate::options::{Input, Output, ScoreOptions};
-use crate::row::{Row, RowErrorKind};
+use crate::row::Row;
 
 #[cfg(feature = "parquet")]
 pub use arrow_record::ArrowRecord;
+pub use cell::{Cell, CellKind};
 pub use compression::Compression;
 pub use delimited::DelimitedRecord;
-pub use error::TableError;
+pub use error::{ColumnFlag, TableError};
 pub use format::{NoSuchFormat, TableFormat};
 pub use json_lines::JsonRecord;
 
@@ -100,15 +100,6 @@ impl Record {
             _ => false,
         }
     }
-}
-
-/// A cell of a column that is added.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub enum Cell {
-    /// A score; `None` where the row failed.
-    Score(Option<f32>),
-    /// The kind of failure; `None` where there is none.
-    ErrorKind(Option<RowErrorKind>),
 }
 
 /// How far a table was read: together, enough to guess how many rows there are.
@@ -204,8 +195,8 @@ pub enum Layout {
 }
 
 impl Layout {
-    /// The names of the added columns, in the order in which [`WriteTable::write`] takes their cells: the scores',
-    /// then the error's if there is one.
+    /// The names of the added columns, in the order in which [`WriteTable::write`] takes their cells: the scores', then the
+    /// error's if there is one, then those of diagnostics.
     pub fn added(&self) -> Vec<&str> {
         match self {
             Self::Delimited(layout) => layout.added().collect(),
@@ -220,20 +211,20 @@ impl Layout {
     }
 
     /// The same columns in another format.
-    fn converted(self, format: TableFormat, scores: usize) -> Self {
+    fn converted(self, format: TableFormat) -> Self {
         let names = self.names();
         let (added, kept) = match self {
             Self::Delimited(layout) => layout.into_columns(),
             // A format without a header is not converted.
             Self::Json(_) => Default::default(),
-            Self::Compressed(layout, _) => return layout.converted(format, scores),
+            Self::Compressed(layout, _) => return layout.converted(format),
             Self::Converted(layout) => (layout.added, layout.kept),
             #[cfg(feature = "parquet")]
             Self::Parquet(layout) => layout.into_columns(),
             #[cfg(feature = "parquet")]
             Self::Arrow(layout) => layout.into_columns(),
         };
-        Self::Converted(converted::ConvertedLayout { names, added, kept, scores, format })
+        Self::Converted(converted::ConvertedLayout { names, added, kept, format })
     }
 
     /// The names of the columns of the table that was read.
@@ -280,7 +271,7 @@ pub fn open(options: &ScoreOptions) -> Result<OpenTable, TableError> {
     let OpenTable { reader, layout } = open_keeping(options, format, target != format)?;
     let layout = match target {
         _ if target == format => layout,
-        target => layout.converted(target, options.score_columns().len()),
+        target => layout.converted(target),
     };
     let named = match (&options.output, &options.input) {
         (Output::File(path), _) | (Output::InPlace, Input::File(path)) => Compression::of_path(path),

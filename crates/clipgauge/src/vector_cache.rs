@@ -30,6 +30,13 @@ impl Content {
         Self::Image(*blake3::hash(bytes).as_bytes())
     }
 
+    /// The hash by which it is known.
+    pub(crate) fn hash(&self) -> &[u8; 32] {
+        match self {
+            Self::Image(hash) | Self::Text(hash) => hash,
+        }
+    }
+
     /// The tokens of a text, for the encoder with this index.
     pub(crate) fn of_text(encoder: usize, ids: &[u32]) -> Self {
         let mut hasher = blake3::Hasher::new();

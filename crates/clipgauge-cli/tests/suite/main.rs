@@ -2,6 +2,7 @@
 
 mod bench;
 mod comparing;
+mod diagnostics;
 mod documents;
 mod embedding;
 mod filters;

@@ -2,6 +2,7 @@
 
 use std::num::NonZeroUsize;
 
+use crate::diagnostics::Diagnostics;
 #[cfg(feature = "parquet")]
 use crate::embed::Embedder;
 use crate::encoding::NoVectors;
@@ -25,7 +26,8 @@ pub(super) trait Compute: Send + Sync {
 /// What came of one pair.
 pub(super) struct Computed {
     pub(super) values: Result<Values, RowError>,
-    pub(super) is_truncated: bool,
+    /// As far as computing tells it.
+    pub(super) diagnostics: Diagnostics,
 }
 
 /// What a row gets.
@@ -65,7 +67,7 @@ impl Compute for Scorer {
                 Err(NoVectors::Dropped(reason)) => Ok(Values::Dropped(reason)),
                 Err(NoVectors::Failed(error)) => Err(error),
             },
-            is_truncated: pair.is_truncated,
+            diagnostics: pair.notes.diagnostics(),
         });
         Ok(computed.collect())
     }
@@ -79,8 +81,10 @@ impl Compute for Embedder {
 
     fn compute(&self, pairs: &[Pair<'_>], cache: &VectorCache, stats: &Stats) -> Result<Vec<Computed>, ScoreError> {
         let embedded = self.embed_batch(pairs, cache, stats)?.into_iter();
-        let computed = embedded
-            .map(|pair| Computed { values: pair.vectors.map(Values::Vectors), is_truncated: pair.is_truncated });
+        let computed = embedded.map(|pair| Computed {
+            values: pair.vectors.map(Values::Vectors),
+            diagnostics: Diagnostics { truncated: Some(pair.is_truncated), ..Diagnostics::default() },
+        });
         Ok(computed.collect())
     }
 }

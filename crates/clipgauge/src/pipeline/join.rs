@@ -10,6 +10,7 @@ use super::ScoreTableError;
 use super::compute::Values;
 use super::rows::WriteRows;
 use super::stop::Stop;
+use crate::diagnostics::Diagnostics;
 use crate::errors_file::ErrorsFile;
 use crate::progress::Progress;
 use crate::row::{Row, RowError};
@@ -36,13 +37,13 @@ pub(super) struct Outcome {
     pub(super) row: Row,
     pub(super) ticket: Ticket,
     pub(super) values: Result<Values, RowError>,
-    pub(super) is_truncated: bool,
+    pub(super) diagnostics: Diagnostics,
 }
 
 impl Outcome {
     /// A row that failed before anything could be computed for it.
     pub(super) fn failed(row: Row, ticket: Ticket, error: RowError) -> Self {
-        Self { row, ticket, values: Err(error), is_truncated: false }
+        Self { row, ticket, values: Err(error), diagnostics: Diagnostics::default() }
     }
 }
 
@@ -142,8 +143,8 @@ impl<'a> Join<'a> {
     fn write_ready(&mut self) -> Result<(), ScoreTableError> {
         while let Some(outcome) = self.waiting.remove(&self.next) {
             self.next += 1;
-            let Outcome { row, ticket, values, is_truncated } = outcome;
-            if is_truncated {
+            let Outcome { row, ticket, values, diagnostics } = outcome;
+            if diagnostics.truncated == Some(true) {
                 self.stats.truncated_caption();
             }
             if row.record.is_ragged() {
@@ -158,7 +159,7 @@ impl<'a> Join<'a> {
                 }
             }
             let values = values.as_ref().map_err(|error| error.kind);
-            self.stats.time(Stage::Write, || self.writer.write(row.record, values))?;
+            self.stats.time(Stage::Write, || self.writer.write(row.record, values, &diagnostics))?;
             self.progress.rows(self.stats.rows(), self.stats.failures());
             self.progress.input(ticket.position);
         }

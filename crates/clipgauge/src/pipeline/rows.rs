@@ -1,6 +1,7 @@
 //! The end of the way for a run of scores: cells in the table that was read.
 
 use super::compute::Values;
+use crate::diagnostics::Diagnostics;
 use crate::filters::{DropReason, Filters};
 use crate::row::RowErrorKind;
 use crate::stats::Stats;
@@ -8,8 +9,13 @@ use crate::table::{Cell, Record, TableError, WriteTable};
 
 /// Takes the rows in their order, each with what was computed for it.
 pub(super) trait WriteRows: Send {
-    /// Writes a row that has values, or the kind of its failure.
-    fn write(&mut self, record: Record, values: Result<&Values, RowErrorKind>) -> Result<(), TableError>;
+    /// Writes a row that has values, or the kind of its failure, and what else is known of it.
+    fn write(
+        &mut self,
+        record: Record,
+        values: Result<&Values, RowErrorKind>,
+        known: &Diagnostics,
+    ) -> Result<(), TableError>;
 
     /// Hands on what was written so far.
     fn flush(&mut self) -> Result<(), TableError>;
@@ -22,8 +28,13 @@ pub(super) trait WriteRows: Send {
 }
 
 impl<W: WriteRows> WriteRows for &mut W {
-    fn write(&mut self, record: Record, values: Result<&Values, RowErrorKind>) -> Result<(), TableError> {
-        (**self).write(record, values)
+    fn write(
+        &mut self,
+        record: Record,
+        values: Result<&Values, RowErrorKind>,
+        known: &Diagnostics,
+    ) -> Result<(), TableError> {
+        (**self).write(record, values, known)
     }
 
     fn flush(&mut self) -> Result<(), TableError> {
@@ -46,15 +57,22 @@ pub(super) struct AddedColumns {
     pub(super) scores: usize,
     /// Whether there is one with the kind of error.
     pub(super) has_error: bool,
+    /// Whether there are those of diagnostics.
+    pub(super) has_diagnostics: bool,
 }
 
 impl AddedColumns {
     /// The cells of a row.
-    pub(super) fn cells(self, values: Result<&Values, RowErrorKind>) -> impl Iterator<Item = Cell> {
+    pub(super) fn cells(
+        self,
+        values: Result<&Values, RowErrorKind>,
+        known: &Diagnostics,
+    ) -> impl Iterator<Item = Cell> {
         let scores = values.map(Values::scores);
         let score = move |column: usize| Cell::Score(scores.ok().and_then(|scores| scores.get(column).copied()));
         let error = self.has_error.then(|| Cell::ErrorKind(values.err()));
-        (0..self.scores).map(score).chain(error)
+        let known = self.has_diagnostics.then(|| known.cells(values.err()));
+        (0..self.scores).map(score).chain(error).chain(known.into_iter().flatten())
     }
 }
 
@@ -89,13 +107,18 @@ pub(super) fn drop_reason(filters: &Filters, values: Result<&Values, RowErrorKin
 }
 
 impl WriteRows for ScoredRows<'_> {
-    fn write(&mut self, record: Record, values: Result<&Values, RowErrorKind>) -> Result<(), TableError> {
+    fn write(
+        &mut self,
+        record: Record,
+        values: Result<&Values, RowErrorKind>,
+        known: &Diagnostics,
+    ) -> Result<(), TableError> {
         if let Some(reason) = drop_reason(self.filters, values) {
             self.stats.dropped(reason);
             return Ok(());
         }
         self.cells.clear();
-        self.cells.extend(self.columns.cells(values));
+        self.cells.extend(self.columns.cells(values, known));
         self.table.write(record, &self.cells)
     }
 

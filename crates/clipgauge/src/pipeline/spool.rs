@@ -14,6 +14,7 @@ use super::compute::Values;
 use super::rows::{AddedColumns, WriteRows, drop_reason};
 use crate::atomic::is_special;
 use crate::cancel::Cancel;
+use crate::diagnostics::Diagnostics;
 use crate::filters::{DropReason, Filters};
 use crate::options::{Input, Output, ScoreOptions};
 use crate::row::RowErrorKind;
@@ -108,12 +109,17 @@ impl<'a> Spool<'a> {
 }
 
 impl WriteRows for Spool<'_> {
-    fn write(&mut self, _: Record, values: Result<&Values, RowErrorKind>) -> Result<(), TableError> {
+    fn write(
+        &mut self,
+        _: Record,
+        values: Result<&Values, RowErrorKind>,
+        known: &Diagnostics,
+    ) -> Result<(), TableError> {
         let reason = drop_reason(self.filters, values);
         reason.into_iter().for_each(|reason| self.stats.dropped(reason));
         let score = values.ok().and_then(|values| values.scores().first().copied());
         score.into_iter().for_each(|score| self.scores.add(score));
-        let cells = if reason.is_some() { Vec::new() } else { self.columns.cells(values).collect() };
+        let cells = if reason.is_some() { Vec::new() } else { self.columns.cells(values, known).collect() };
         let entry = Entry { reason, score, cells };
         self.buffer.clear();
         let buffer = postcard::to_extend(&entry, std::mem::take(&mut self.buffer));

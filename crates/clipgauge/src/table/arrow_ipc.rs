@@ -11,8 +11,7 @@ use std::mem;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
 
-use arrow_array::builder::StringBuilder;
-use arrow_array::{ArrayRef, BooleanArray, Float32Array, RecordBatch};
+use arrow_array::{ArrayRef, BooleanArray, Float32Array, Int64Array, RecordBatch, StringArray};
 use arrow_buffer::BooleanBufferBuilder;
 use arrow_ipc::CompressionType;
 use arrow_ipc::reader::{FileReader, StreamReader};
@@ -21,7 +20,7 @@ use arrow_schema::{ArrowError, SchemaRef};
 use arrow_select::filter::filter_record_batch;
 
 use crate::options::ScoreOptions;
-use crate::row::{Row, RowErrorKind};
+use crate::row::Row;
 use crate::vectors::of_arrow;
 
 use super::arrow_batch::{Batch, BatchRow};
@@ -30,7 +29,7 @@ use super::arrow_rows;
 use super::arrow_schema::with_columns;
 use super::columns::Added;
 use super::kept::Kept;
-use super::{Cell, Position, ReadTable, Record, TableError, WriteTable};
+use super::{Cell, CellKind, Position, ReadTable, Record, TableError, WriteTable};
 
 /// Opens a file of either kind.
 pub(super) fn open_file(
@@ -82,13 +81,11 @@ fn open(
     options: &ScoreOptions,
 ) -> Result<(ArrowReader, ArrowLayout), TableError> {
     let columns = arrow_rows::find(schema, options)?;
-    let scores = options.score_columns().len();
     let layout = ArrowLayout {
         names: arrow_rows::names(schema),
-        schema: Arc::new(with_columns(schema, &columns.added, scores, &columns.kept)),
+        schema: Arc::new(with_columns(schema, &columns.added, &columns.kept)),
         added: columns.added,
         kept: columns.kept,
-        scores,
         kind,
     };
     let reader = ArrowReader {
@@ -207,7 +204,6 @@ pub struct ArrowLayout {
     schema: SchemaRef,
     added: Vec<Added>,
     kept: Kept,
-    scores: usize,
     kind: Kind,
 }
 
@@ -226,7 +222,7 @@ impl ArrowLayout {
 
     /// Begins the table.
     pub(super) fn writer<'a>(self, out: Box<dyn Write + Send + 'a>) -> Result<ArrowWriter<'a>, TableError> {
-        let Self { schema, added, kept, scores, kind, .. } = self;
+        let Self { schema, added, kept, kind, .. } = self;
         let options = IpcWriteOptions::default().try_with_compression(kind.codec).map_err(write_error)?;
         let out = if kind.is_stream {
             Out::Stream(StreamWriter::try_new_with_options(out, &schema, options).map_err(write_error)?)
@@ -234,7 +230,7 @@ impl ArrowLayout {
             Out::File(FileWriter::try_new_with_options(out, &schema, options).map_err(write_error)?)
         };
         let cells = added.iter().map(|_| Vec::new()).collect();
-        Ok(ArrowWriter { out, schema, cells, added, kept, scores, batch: None })
+        Ok(ArrowWriter { out, schema, cells, added, kept, batch: None })
     }
 }
 
@@ -249,7 +245,6 @@ pub(super) struct ArrowWriter<'a> {
     schema: SchemaRef,
     added: Vec<Added>,
     kept: Kept,
-    scores: usize,
     /// The cells of the batch under way, a list for each column.
     cells: Vec<Vec<Cell>>,
     /// A batch of which rows wait to be written.
@@ -283,8 +278,8 @@ impl ArrowWriter<'_> {
         let Some(waiting) = self.batch.take() else { return Ok(()) };
         let mut columns = waiting.take()?.columns().to_vec();
         let mut appended = Vec::new();
-        for (index, (column, cells)) in self.added.iter().zip(&mut self.cells).enumerate() {
-            let new = new_column(index < self.scores, &mem::take(cells));
+        for (column, cells) in self.added.iter().zip(&mut self.cells) {
+            let new = new_column(column.kind, &mem::take(cells));
             match column.replaces {
                 Some(place) => columns[place] = new,
                 None => appended.push(new),
@@ -345,22 +340,13 @@ impl WriteTable for ArrowWriter<'_> {
     }
 }
 
-fn new_column(is_score: bool, cells: &[Cell]) -> ArrayRef {
-    if is_score {
-        let score = |cell: &Cell| match cell {
-            Cell::Score(score) => *score,
-            Cell::ErrorKind(_) => None,
-        };
-        return Arc::new(cells.iter().map(score).collect::<Float32Array>());
+fn new_column(kind: CellKind, cells: &[Cell]) -> ArrayRef {
+    match kind {
+        CellKind::Number => Arc::new(cells.iter().map(Cell::number).collect::<Float32Array>()),
+        CellKind::Count => Arc::new(cells.iter().map(Cell::count).collect::<Int64Array>()),
+        CellKind::Truth => Arc::new(cells.iter().map(Cell::truth).collect::<BooleanArray>()),
+        CellKind::Text => Arc::new(cells.iter().map(Cell::text).collect::<StringArray>()),
     }
-    let mut kinds = StringBuilder::new();
-    for cell in cells {
-        kinds.append_option(match cell {
-            Cell::ErrorKind(kind) => kind.map(RowErrorKind::name),
-            Cell::Score(_) => None,
-        });
-    }
-    Arc::new(kinds.finish())
 }
 
 fn write_error(error: ArrowError) -> TableError {

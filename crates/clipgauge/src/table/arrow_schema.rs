@@ -6,6 +6,7 @@ use std::sync::Arc;
 use arrow_schema::{DataType, Field, Schema};
 use serde_json::{Value, json};
 
+use super::cell::CellKind;
 use super::columns::Added;
 use super::kept::Kept;
 
@@ -19,12 +20,11 @@ const PANDAS: &str = "pandas";
 const HUGGING_FACE: &str = "huggingface";
 
 /// An Arrow schema with the new columns in their places, and its notes brought up to date.
-pub(super) fn with_columns(arrow: &Schema, added: &[Added], scores: usize, kept: &Kept) -> Schema {
+pub(super) fn with_columns(arrow: &Schema, added: &[Added], kept: &Kept) -> Schema {
     let mut fields = arrow.fields().to_vec();
     let mut appended = Vec::new();
-    for (index, column) in added.iter().enumerate() {
-        let data_type = if index < scores { DataType::Float32 } else { DataType::Utf8 };
-        let field = Arc::new(Field::new(&column.name, data_type, true));
+    for column in added {
+        let field = Arc::new(Field::new(&column.name, data_type(column.kind), true));
         match column.replaces {
             Some(place) => fields[place] = field,
             None => appended.push(field),
@@ -35,10 +35,20 @@ pub(super) fn with_columns(arrow: &Schema, added: &[Added], scores: usize, kept:
     let old = arrow.metadata().iter().filter(|(key, _)| *key != SCHEMA_NOTE);
     let metadata: HashMap<String, String> = old
         .map(|(key, value)| {
-            (key.to_string(), amended(key, Some(value), added, scores, &dropped).unwrap_or_else(|| value.to_string()))
+            (key.to_string(), amended(key, Some(value), added, &dropped).unwrap_or_else(|| value.to_string()))
         })
         .collect();
     Schema::new_with_metadata(fields, metadata)
+}
+
+/// The type of an added column.
+fn data_type(kind: CellKind) -> DataType {
+    match kind {
+        CellKind::Number => DataType::Float32,
+        CellKind::Count => DataType::Int64,
+        CellKind::Truth => DataType::Boolean,
+        CellKind::Text => DataType::Utf8,
+    }
 }
 
 /// The names of the columns that do not stay.
@@ -49,13 +59,7 @@ pub(super) fn dropped<'a>(arrow: &'a Schema, kept: &Kept) -> Vec<&'a str> {
 
 /// A note with the new columns in it and without those that do not stay; `None` for one that says nothing of columns, or
 /// nothing that is understood.
-pub(super) fn amended(
-    key: &str,
-    value: Option<&str>,
-    added: &[Added],
-    scores: usize,
-    dropped: &[&str],
-) -> Option<String> {
+pub(super) fn amended(key: &str, value: Option<&str>, added: &[Added], dropped: &[&str]) -> Option<String> {
     if ![PANDAS, HUGGING_FACE].contains(&key) {
         return None;
     }
@@ -70,18 +74,27 @@ pub(super) fn amended(
     } else if !dropped.is_empty() {
         note.get_mut("info")?.get_mut("features")?.as_object_mut()?.retain(|name, _| !dropped.contains(&name.as_str()));
     }
-    for (index, column) in added.iter().enumerate() {
-        let (name, is_score) = (&column.name, index < scores);
+    for Added { name, kind, .. } in added {
         if key == PANDAS {
             let columns = note.get_mut("columns")?.as_array_mut()?;
             columns.retain(|known| known.get("name") != Some(&json!(name)));
-            let (pandas, numpy) = if is_score { ("float32", "float32") } else { ("unicode", "object") };
+            let (pandas, numpy) = match kind {
+                CellKind::Number => ("float32", "float32"),
+                CellKind::Count => ("int64", "int64"),
+                CellKind::Truth => ("bool", "object"),
+                CellKind::Text => ("unicode", "object"),
+            };
             columns.push(json!({
                 "name": name, "field_name": name, "pandas_type": pandas, "numpy_type": numpy, "metadata": null,
             }));
         } else {
             let features = note.get_mut("info")?.get_mut("features")?.as_object_mut()?;
-            let dtype = if is_score { "float32" } else { "string" };
+            let dtype = match kind {
+                CellKind::Number => "float32",
+                CellKind::Count => "int64",
+                CellKind::Truth => "bool",
+                CellKind::Text => "string",
+            };
             features.insert(name.clone(), json!({ "dtype": dtype, "_type": "Value" }));
         }
     }
@@ -93,15 +106,15 @@ mod tests {
     use super::*;
 
     fn added() -> Vec<Added> {
-        let column = |name: &str, replaces| Added { name: name.to_owned(), replaces };
-        vec![column("similarity", None), column("why", Some(0))]
+        let column = |name: &str, kind, replaces| Added { name: name.to_owned(), kind, replaces };
+        vec![column("similarity", CellKind::Number, None), column("why", CellKind::Text, Some(0))]
     }
 
     #[test]
     fn notes_of_columns_get_the_new_ones() {
         let pandas = json!({"index_columns": [], "columns": [{"name": "why", "pandas_type": "bytes"}], "v": "2"});
         let note: Value =
-            serde_json::from_str(&amended("pandas", Some(&pandas.to_string()), &added(), 1, &[]).expect("amended"))
+            serde_json::from_str(&amended("pandas", Some(&pandas.to_string()), &added(), &[]).expect("amended"))
                 .expect("JSON");
         let column = |name, pandas, numpy| json!({"name": name, "field_name": name, "pandas_type": pandas, "numpy_type": numpy, "metadata": null});
         assert_eq!(
@@ -112,18 +125,18 @@ mod tests {
             })
         );
         let features = json!({"info": {"features": {"image": {"_type": "Image"}}}}).to_string();
-        let note = amended("huggingface", Some(&features), &added(), 1, &[]).expect("amended");
+        let note = amended("huggingface", Some(&features), &added(), &[]).expect("amended");
         assert!(note.contains(r#""similarity":{"_type":"Value","dtype":"float32"}"#), "{note}");
         assert!(note.contains(r#""image":{"_type":"Image"}"#), "{note}");
         for (key, value) in [
             ("pandas", r#"{"columns": [{"field_name": "id"}, {"field_name": "url"}], "index_columns": ["id"]}"#),
             ("huggingface", r#"{"info": {"features": {"id": {}, "url": {}}}}"#),
         ] {
-            let note = amended(key, Some(value), &added(), 1, &["id"]).expect("amended");
+            let note = amended(key, Some(value), &added(), &["id"]).expect("amended");
             assert!(!note.contains(r#""id""#) && note.contains(r#""url""#) && note.contains("similarity"), "{note}");
         }
         for (key, value) in [("pandas", "{}"), ("pandas", "no JSON"), ("huggingface", "[]"), ("mine", "{}")] {
-            assert_eq!(amended(key, Some(value), &added(), 1, &[]), None, "{key} {value}");
+            assert_eq!(amended(key, Some(value), &added(), &[]), None, "{key} {value}");
         }
     }
 }

@@ -1,8 +1,9 @@
 //! Which columns of a table are read and where the new ones go, whatever the table's format.
 
-use crate::options::ScoreOptions;
+use crate::options::{AddedColumn, ScoreOptions};
 
 use super::TableError;
+use super::cell::CellKind;
 use super::error::ColumnFlag;
 use super::kept::Kept;
 
@@ -13,7 +14,7 @@ pub(super) struct Columns {
     pub(super) image: usize,
     /// The one with the caption.
     pub(super) caption: usize,
-    /// Those that are written: the scores', then the error's if there is one.
+    /// Those that are added, in their order.
     pub(super) added: Vec<Added>,
     /// Those of the table that are written.
     pub(super) kept: Kept,
@@ -24,6 +25,8 @@ pub(super) struct Columns {
 pub(super) struct Added {
     /// Its name.
     pub(super) name: String,
+    /// What it holds.
+    pub(super) kind: CellKind,
     /// The column whose place it takes; `None` for a place behind all others.
     pub(super) replaces: Option<usize>,
 }
@@ -34,12 +37,8 @@ impl Columns {
         let header = Header { names, options };
         let image = header.needed(&options.image_column, ColumnFlag::Image)?;
         let caption = header.needed(&options.caption_column, ColumnFlag::Caption)?;
-        let scores = options.score_columns();
-        let mut added =
-            scores.iter().map(|column| header.added(&column.name, ColumnFlag::Score)).collect::<Result<Vec<_>, _>>()?;
-        if let Some(column) = &options.error_column {
-            added.push(header.added(column, ColumnFlag::Error)?);
-        }
+        let added = options.added_columns();
+        let added = added.into_iter().map(|column| header.added(column)).collect::<Result<Vec<_>, _>>()?;
         let kept = match &options.filters.keep_columns {
             Some(wanted) => header.kept(wanted, &added)?,
             None => Kept::default(),
@@ -68,16 +67,12 @@ impl Header<'_> {
         }
     }
 
-    fn added(&self, column: &str, flag: ColumnFlag) -> Result<Added, TableError> {
-        let replaces = self.only(column, flag);
+    fn added(&self, AddedColumn { name, kind, flag }: AddedColumn) -> Result<Added, TableError> {
+        let replaces = self.only(&name, flag);
         if !self.options.overwrite && !matches!(replaces, Ok(None)) {
-            return Err(TableError::ColumnExists {
-                name: self.options.input.to_string(),
-                column: column.to_owned(),
-                flag,
-            });
+            return Err(TableError::ColumnExists { name: self.options.input.to_string(), column: name, flag });
         }
-        Ok(Added { name: column.to_owned(), replaces: replaces? })
+        Ok(Added { name, kind, replaces: replaces? })
     }
 
     /// The columns of these names. Of two with one name, both stay.

@@ -15,7 +15,6 @@ use crate::row::{Row, RowError, RowErrorKind, RowImage};
 
 use super::columns::{Added, Columns};
 use super::kept::Kept;
-use super::number::write_f32;
 use super::scan::{QUOTE, RawRecord, Scanned, Scanner};
 use super::{Cell, Position, ReadTable, Record, TableError, WriteTable, sniff};
 
@@ -190,14 +189,10 @@ impl WriteTable for DelimitedWriter<'_> {
         let Record::Delimited(DelimitedRecord { raw, width }) = record else { return Err(super::foreign_record()) };
         let delimiter = self.shape.delimiter;
         self.line.clear();
-        let cell = |index: usize, line: &mut Vec<u8>| match cells.get(index) {
-            Some(Cell::Score(Some(score))) => {
-                let mut number = Vec::new();
-                write_f32(&mut number, *score);
-                write_cell(line, &number, delimiter);
+        let cell = |index: usize, line: &mut Vec<u8>| {
+            if let Some(text) = cells.get(index).and_then(Cell::text) {
+                write_cell(line, text.as_bytes(), delimiter);
             }
-            Some(Cell::ErrorKind(Some(kind))) => write_cell(line, kind.name().as_bytes(), delimiter),
-            Some(Cell::Score(None) | Cell::ErrorKind(None)) | None => {}
         };
         self.shape.write(&mut self.line, &raw, width, cell);
         self.out.write_all(&self.line).map_err(TableError::Write)

@@ -179,7 +179,7 @@ pub enum TableError {
         flag: ColumnFlag,
     },
     /// A column that would be added is there already.
-    #[error("{name} has a column `{column}` already; choose another name with {} NAME, or replace it with --overwrite", flag.name())]
+    #[error("{name} has a column `{column}` already; {}, or replace it with --overwrite", flag.choose())]
     ColumnExists {
         /// The table.
         name: String,
@@ -264,6 +264,8 @@ pub enum ColumnFlag {
     Error,
     /// The columns that are written.
     Keep,
+    /// The columns of diagnostics.
+    Diagnostics,
 }
 
 impl ColumnFlag {
@@ -275,6 +277,16 @@ impl ColumnFlag {
             Self::Score => "--column",
             Self::Error => "--error-column",
             Self::Keep => "--keep-columns",
+            Self::Diagnostics => "--diagnostics",
+        }
+    }
+
+    /// What to do about a column of a name that is taken.
+    fn choose(self) -> String {
+        match self {
+            // Their names cannot be chosen.
+            Self::Diagnostics => format!("rename it, leave {} away", self.name()),
+            _ => format!("choose another name with {} NAME", self.name()),
         }
     }
 

@@ -18,7 +18,6 @@ use crate::options::ScoreOptions;
 use crate::row::{Row, RowError, RowErrorKind, RowImage};
 
 use super::columns::Columns;
-use super::number::write_f32;
 use super::{Cell, Position, ReadTable, Record, TableError, WriteTable, sniff};
 use lines::{Line, Lines};
 use object::{Object, Value};
@@ -104,7 +103,7 @@ pub(super) fn open(
         bytes += line.size();
         peeked.push_back((line, lines.position()));
     }
-    let added = options.added_names();
+    let added: Vec<String> = options.added_columns().into_iter().map(|column| column.name).collect();
     match first_error {
         Some(error) if !has_objects => return Err(TableError::NoObjects { name, reason: error.to_string() }),
         // A table without a row has no columns, and none that is missing.
@@ -287,7 +286,7 @@ fn write_object(out: &mut Vec<u8>, text: &[u8], place: Place, names: &[String], 
         has_fields = true;
         out.extend_from_slice(name.as_bytes());
         out.extend_from_slice(if is_spaced { b": " } else { b":" });
-        write_value(out, cell);
+        cell.write_json(out);
     }
     out.extend_from_slice(&text[end..]);
 }
@@ -297,23 +296,10 @@ fn write_part(out: &mut Vec<u8>, text: &[u8], part: Range<usize>, replacements: 
     let mut at = part.start;
     for (range, cell) in replacements.iter().filter(|(range, _)| part.contains(&range.start)) {
         out.extend_from_slice(&text[at..range.start]);
-        write_value(out, cell);
+        cell.write_json(out);
         at = range.end;
     }
     out.extend_from_slice(&text[at..part.end]);
-}
-
-/// Writes a cell; JSON has no number that is none.
-fn write_value(out: &mut Vec<u8>, cell: &Cell) {
-    match cell {
-        Cell::Score(Some(score)) if score.is_finite() => write_f32(out, *score),
-        Cell::ErrorKind(Some(kind)) => {
-            out.push(b'"');
-            out.extend_from_slice(kind.name().as_bytes());
-            out.push(b'"');
-        }
-        Cell::Score(_) | Cell::ErrorKind(None) => out.extend_from_slice(b"null"),
-    }
 }
 
 #[cfg(test)]

@@ -53,10 +53,9 @@ pub(super) fn open(
     let columns = arrow_rows::find(&schema, options)?;
     let (image, caption) = (columns.image, columns.caption);
 
-    let scores = options.score_columns().len();
     let layout = ParquetLayout {
         names: arrow_rows::names(&schema),
-        plan: plan(file.clone(), with_index, &schema, columns, scores).map_err(damaged)?,
+        plan: plan(file.clone(), with_index, &schema, columns).map_err(damaged)?,
     };
     let kept: Vec<usize> = if keeps_rows { (0..schema.fields().len()).collect() } else { vec![image, caption] };
     // What is read has the columns in the order of the file.
@@ -119,11 +118,10 @@ fn plan(
     metadata: Arc<ParquetMetaData>,
     arrow: &SchemaRef,
     columns: Columns,
-    scores: usize,
 ) -> Result<Plan, ParquetError> {
     let Columns { added, kept, caption, .. } = columns;
-    let schema = footer::schema(metadata.file_metadata().schema(), &added, scores, &kept)?;
-    let properties = Arc::new(footer::properties(&metadata, arrow, &added, scores, &kept, caption));
+    let schema = footer::schema(metadata.file_metadata().schema(), &added, &kept)?;
+    let properties = Arc::new(footer::properties(&metadata, arrow, &added, &kept, caption));
     Ok(Plan { file, metadata, schema, properties, added, kept })
 }
 

@@ -15,6 +15,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::filters::Filters;
 use crate::options::Input as Source;
+use crate::row::RowErrorKind;
 use crate::table::Layout;
 
 fn options() -> ScoreOptions {

@@ -13,19 +13,18 @@ use std::sync::Arc;
 use parquet::bloom_filter::Sbbf;
 use parquet::column::reader::{ColumnReader, ColumnReaderImpl};
 use parquet::column::writer::{ColumnCloseResult, ColumnWriter, ColumnWriterImpl};
-use parquet::data_type::{ByteArray, ByteArrayType, DataType, FloatType};
+use parquet::data_type::{BoolType, ByteArray, ByteArrayType, DataType, FloatType, Int64Type};
 use parquet::errors::{ParquetError, Result};
 use parquet::file::metadata::ParquetMetaData;
 use parquet::file::properties::WriterPropertiesPtr;
 use parquet::file::reader::{FileReader, RowGroupReader};
 use parquet::file::serialized_reader::SerializedFileReader;
-use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
+use parquet::file::writer::{SerializedColumnWriter, SerializedFileWriter, SerializedRowGroupWriter};
 use parquet::schema::types::TypePtr;
 
-use crate::row::RowErrorKind;
 use crate::table::columns::Added;
 use crate::table::kept::Kept;
-use crate::table::{Cell, Record, TableError, WriteTable};
+use crate::table::{Cell, CellKind, Record, TableError, WriteTable};
 use crate::vectors::of_parquet;
 
 use super::positioned::PositionedFile;
@@ -224,7 +223,7 @@ fn write_group(
     for root in 0..descriptor.root_schema().get_fields().len() {
         let replaced = plan.added.iter().position(|column| column.replaces == Some(root));
         if let Some(column) = replaced {
-            write_cells(&mut out, &cells[column])?;
+            write_cells(&mut out, plan.added[column].kind, &cells[column])?;
         }
         while leaf < descriptor.num_columns() && descriptor.get_column_root_idx(leaf) == root {
             if replaced.is_none() && plan.kept.has(root) {
@@ -235,7 +234,7 @@ fn write_group(
     }
     for (column, cells) in plan.added.iter().zip(&cells) {
         if column.replaces.is_none() {
-            write_cells(&mut out, cells)?;
+            write_cells(&mut out, column.kind, cells)?;
         }
     }
     out.close().map(drop)
@@ -350,30 +349,30 @@ fn copy<T: DataType>(
 }
 
 /// Writes a new column.
-fn write_cells(out: &mut SerializedRowGroupWriter<'_, Out<'_>>, cells: &[Cell]) -> Result<()> {
+fn write_cells(out: &mut SerializedRowGroupWriter<'_, Out<'_>>, kind: CellKind, cells: &[Cell]) -> Result<()> {
     let mut column = out.next_column()?.ok_or_else(|| ParquetError::General("a column too many".to_owned()))?;
-    let (mut levels, mut scores, mut kinds) = (Vec::with_capacity(cells.len()), Vec::new(), Vec::new());
-    for cell in cells {
-        match cell {
-            Cell::Score(score) => {
-                levels.push(i16::from(score.is_some()));
-                scores.extend(score);
-            }
-            Cell::ErrorKind(kind) => {
-                levels.push(i16::from(kind.is_some()));
-                kinds.extend(kind.map(|kind: RowErrorKind| ByteArray::from(kind.name())));
-            }
-        }
-    }
-    match column.untyped() {
-        ColumnWriter::FloatColumnWriter(_) => {
-            column.typed::<FloatType>().write_batch(&scores, Some(&levels), None)?;
-        }
-        _ => {
-            column.typed::<ByteArrayType>().write_batch(&kinds, Some(&levels), None)?;
+    match kind {
+        CellKind::Number => write_values::<FloatType>(&mut column, cells, Cell::number)?,
+        CellKind::Count => write_values::<Int64Type>(&mut column, cells, Cell::count)?,
+        CellKind::Truth => write_values::<BoolType>(&mut column, cells, Cell::truth)?,
+        CellKind::Text => {
+            let text = |cell: &Cell| cell.text().map(|text| ByteArray::from(text.into_bytes()));
+            write_values::<ByteArrayType>(&mut column, cells, text)?;
         }
     }
     column.close()
+}
+
+/// Writes what cells say; `None` is a null.
+fn write_values<T: DataType>(
+    column: &mut SerializedColumnWriter<'_>,
+    cells: &[Cell],
+    value: impl Fn(&Cell) -> Option<T::T>,
+) -> Result<()> {
+    let values: Vec<_> = cells.iter().map(value).collect();
+    let levels: Vec<_> = values.iter().map(|value| i16::from(value.is_some())).collect();
+    let values: Vec<_> = values.into_iter().flatten().collect();
+    column.typed::<T>().write_batch(&values, Some(&levels), None).map(drop)
 }
 
 /// What went wrong on the way to the new file; most often, the disk is full.
