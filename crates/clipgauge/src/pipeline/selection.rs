@@ -190,12 +190,14 @@ mod tests {
 
     #[test]
     fn a_seed_draws_the_same_rows_for_ever() {
-        // python3 -c "from blake3 import blake3; print(list(blake3(bytes([7] + [0] * 7),
-        //   derive_key_context='clipgauge --sample --seed').digest(8)))"
+        // From the Python package `blake3`:
+        // blake3((7).to_bytes(8, 'little'), derive_key_context='clipgauge --sample --seed').digest(32)
         let mut dice = Dice::new(7);
-        let mut other = Dice::new(8);
-        let numbers: Vec<u64> = (0..4).map(|_| dice.below(u64::MAX)).collect();
-        assert_ne!(numbers[0], other.below(u64::MAX));
-        assert!(numbers.windows(2).all(|pair| pair[0] != pair[1]), "{numbers:?}");
+        let numbers = [0; 4].map(|_| dice.below(u64::MAX));
+        let expected = [8494144915849712027, 4301880023561276360, 11334580797484872966, 13659465539267602772];
+        assert_eq!(numbers, expected);
+        // And with these numbers, algorithm S by hand.
+        assert_eq!(drawn(5, 7, 20), [1, 5, 8, 11, 18]);
+        assert_eq!(drawn(9, 0, 24), [1, 2, 4, 10, 11, 14, 15, 17, 19]);
     }
 }

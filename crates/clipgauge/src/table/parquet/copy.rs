@@ -182,7 +182,9 @@ impl<'a> ParquetCopy<'a> {
     }
 
     fn take_early_end(&mut self) -> Result<()> {
-        self.waiting.push((self.group, mem::take(&mut self.chosen)));
+        if self.chosen.count > 0 {
+            self.waiting.push((self.group, mem::take(&mut self.chosen)));
+        }
         self.write_waiting()?;
         self.end()
     }

@@ -302,6 +302,11 @@ fn what_is_left_of_row_groups_becomes_one() {
         assert!(group.columns().iter().all(|column| column.statistics().is_some()));
     }
     assert_eq!(read(&out).num_rows(), 26);
+    // So it is in a run that is ended early, also right behind a row group.
+    for (end, left) in [(9, 2), (10, 2), (70, 22), (100, 26)] {
+        let (out, _) = scored_rows(&bytes, &options(), Some(end), stays).expect("a table");
+        assert_eq!(read(&out).num_rows(), left, "{end}");
+    }
     let (out, _) = scored_rows(&bytes, &options(), None, |_| false).expect("a table");
     assert_eq!((read(&out).num_rows(), read(&out).num_columns()), (0, 10));
 }
