@@ -3,6 +3,7 @@
 
 mod compare;
 mod embed;
+mod filters;
 mod merge;
 mod models;
 mod resume;
@@ -71,6 +72,8 @@ pub(crate) struct ScoreArgs {
     #[command(flatten)]
     pub(crate) columns: ColumnArgs,
     #[command(flatten)]
+    pub(crate) filters: filters::FilterArgs,
+    #[command(flatten)]
     pub(crate) model: ModelArgs,
     #[command(flatten)]
     pub(crate) fetch: FetchArgs,
@@ -120,6 +123,13 @@ pub(crate) struct ColumnArgs {
     /// Replace columns of these names that are there already
     #[arg(long)]
     pub(crate) overwrite: bool,
+
+    /// Also add columns that say why a score is what it is
+    ///
+    /// Their names begin with `clipgauge_`: tokens, truncated, width, height, bytes, content_hash, error_kind, fetch_ms
+    /// and encode_ms. What is not known of a row is empty or null.
+    #[arg(long)]
+    pub(crate) diagnostics: bool,
 }
 
 #[derive(Debug, Args)]
@@ -354,6 +364,7 @@ Examples:
   clipgauge score pairs.csv --in-place --column b32 --error-column why
   clipgauge score pairs.parquet -o scored.parquet --resume
   clipgauge score examples/pairs.csv --model pictoclip      (no download, for a first try)
+  clipgauge score pairs.csv --min-score 0.28 --keep-columns id,url -o good.csv
   gzip -dc pairs.csv.gz | clipgauge score - | gzip > scored.csv.gz
 
 Exit codes:

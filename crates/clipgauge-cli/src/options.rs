@@ -14,7 +14,7 @@ use crate::args::{CompareArgs, EmbedArgs, EmbedFormat, FetchArgs, OutputArgs, Pi
 
 /// What the flags of `clipgauge score` say.
 pub(crate) fn score_options(args: ScoreArgs) -> ScoreOptions {
-    let ScoreArgs { input, output, resume, columns, model, fetch, pictures, report } = args;
+    let ScoreArgs { input, output, resume, columns, filters, model, fetch, pictures, report } = args;
     ScoreOptions {
         input: input_of(input),
         delimiter: output.delimiter,
@@ -37,6 +37,8 @@ pub(crate) fn score_options(args: ScoreArgs) -> ScoreOptions {
         decode: decode_options(&pictures),
         resume: ResumeOptions { resume: resume.resume, retry_failed: resume.retry_failed },
         shard: resume.shard,
+        filters: filters.filters(),
+        diagnostics: columns.diagnostics,
     }
 }
 
@@ -129,10 +131,11 @@ fn is_dash(path: &Path) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::num::NonZeroUsize;
+    use std::num::{NonZeroU32, NonZeroUsize};
     use std::time::Duration;
 
     use clap::Parser;
+    use clipgauge::filters::{Filters, PictureLimits, Sample};
     use clipgauge::options::{Precision, TableFormat};
 
     use super::*;
@@ -217,6 +220,17 @@ mod tests {
             "--resume",
             "--retry-failed",
             "--shard=2/3",
+            "--diagnostics",
+            "--limit=100",
+            "--sample=9",
+            "--seed=4",
+            "--min-score=-0.5",
+            "--max-score=0.5",
+            "--top-fraction=0.25",
+            "--min-image-size=64",
+            "--max-aspect-ratio=3",
+            "--keep-columns=x,y",
+            "--keep-columns=z",
         ];
         let expected = ScoreOptions {
             output: Output::InPlace,
@@ -251,6 +265,16 @@ mod tests {
             decode: DecodeOptions { max_pixels: 2000, apply_orientation: false, background: Some([16, 32, 48]) },
             resume: ResumeOptions { resume: true, retry_failed: true },
             shard: "2/3".parse().ok(),
+            filters: Filters {
+                limit: NonZeroUsize::new(100),
+                sample: Some(Sample { rows: NonZeroUsize::new(9).expect("not zero"), seed: 4 }),
+                min_score: Some(-0.5),
+                max_score: Some(0.5),
+                top_fraction: Some(0.25),
+                pictures: PictureLimits { min_size: NonZeroU32::new(64), max_aspect_ratio: Some(3.0) },
+                keep_columns: Some(["x", "y", "z"].map(str::to_owned).to_vec()),
+            },
+            diagnostics: true,
             ..ScoreOptions::new(Input::File("in.csv".into()))
         };
         assert_eq!(format!("{:?}", options(&flags)), format!("{expected:?}"));

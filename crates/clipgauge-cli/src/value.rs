@@ -1,6 +1,6 @@
 //! The values that flags take: parsed with a reason and an example when they cannot be.
 
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
@@ -53,6 +53,11 @@ pub(crate) fn count(text: &str) -> Result<u64, anyhow::Error> {
 /// How many: at least one.
 pub(crate) fn at_least_one(text: &str) -> Result<NonZeroUsize, anyhow::Error> {
     text.parse().ok().context("write a whole number from 1")
+}
+
+/// A length in pixels: at least one.
+pub(crate) fn pixels(text: &str) -> Result<NonZeroU32, anyhow::Error> {
+    text.parse().ok().context("write a whole number of pixels from 1")
 }
 
 /// One byte: a character, `\t` or `tab`.
@@ -114,7 +119,7 @@ mod tests {
             assert!(count(text).is_err(), "{text}");
         }
         for text in ["", "0", "-1", "many"] {
-            assert!(at_least_one(text).is_err(), "{text}");
+            assert!(at_least_one(text).is_err() && pixels(text).is_err(), "{text}");
         }
         for text in ["", ",,", "é"] {
             assert!(delimiter(text).is_err(), "{text}");

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use clipgauge_core::decode::DecodeOptions;
 use clipgauge_core::encoder::Encoder;
 
-use crate::encoding::{PairEncoder, with_captions_apart};
+use crate::encoding::{NoVectors, PairEncoder, with_captions_apart};
 use crate::row::RowError;
 use crate::scorer::{DEFAULT_BATCH_SIZE, Pair, ScoreError};
 use crate::stats::Stats;
@@ -98,12 +98,13 @@ impl Embedder {
             vectors.extend(rows.map(|(image, text)| PairVectors { image: image.to_vec(), text: text.to_vec() }));
         })?;
         let mut vectors = vectors.into_iter();
-        let embedded = notes.failures.into_iter().zip(notes.truncated).map(|(failure, is_truncated)| Embedded {
-            vectors: match failure {
-                Some(error) => Err(error),
+        let embedded = notes.into_iter().map(|notes| Embedded {
+            vectors: match notes.without {
+                Some(NoVectors::Failed(error)) => Err(error),
+                Some(NoVectors::Dropped(_)) => unreachable!("there are no limits for vectors"),
                 None => Ok(vectors.next().expect("vectors of each pair that did not fail")),
             },
-            is_truncated,
+            is_truncated: notes.is_truncated,
         });
         Ok(embedded.collect())
     }

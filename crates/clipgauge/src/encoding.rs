@@ -14,11 +14,16 @@ use clipgauge_core::preprocess::preprocess;
 use clipgauge_core::spec::ImageSpec;
 use clipgauge_core::tokenize::{TokenBatch, canonicalize};
 
+use crate::diagnostics::Diagnostics;
+use crate::filters::{DropReason, PictureLimits};
 use crate::picture::decode_guarded;
 use crate::row::{RowError, RowErrorKind};
 use crate::scorer::{Image, Pair, ScoreError};
 use crate::stats::{Stage, Stats};
-use crate::vector_cache::{Content, VectorCache, Vectors};
+use crate::vector_cache::{Content, Known, VectorCache, Vectors};
+
+/// The longest caption whose tokens are counted to its end, in bytes. One that is longer is no caption.
+const MAX_COUNTED: usize = 1 << 20;
 
 /// One or more encoders, and how pairs are made fit for them.
 #[derive(Clone, Default)]
@@ -28,6 +33,10 @@ pub(crate) struct PairEncoder {
     /// How the encoders want their pictures, each way once.
     preprocessings: Vec<ImageSpec>,
     pub(crate) decode: DecodeOptions,
+    /// What pictures are encoded.
+    pub(crate) limits: PictureLimits,
+    /// Whether the tokens of captions are counted beyond those that are read.
+    pub(crate) counts_tokens: bool,
     pub(crate) canonicalizes: bool,
 }
 
@@ -41,12 +50,42 @@ pub(crate) struct EncodedPairs<'a> {
     pub(crate) texts: Embeddings,
 }
 
-/// What is known of each pair of a batch besides its vectors.
-pub(crate) struct BatchNotes {
-    /// Why a pair has no vectors.
-    pub(crate) failures: Vec<Option<RowError>>,
-    /// Whether a pair's caption was longer than an encoder takes.
-    pub(crate) truncated: Vec<bool>,
+/// What is known of a pair besides its vectors.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct PairNotes {
+    /// Why it has no vectors.
+    pub(crate) without: Option<NoVectors>,
+    /// Whether the caption was longer than an encoder takes.
+    pub(crate) is_truncated: bool,
+    /// How many tokens it has for the first encoder before it is cut, where they are counted.
+    tokens: Option<usize>,
+    /// The picture's width and height.
+    size: Option<[u32; 2]>,
+    /// The BLAKE3 hash of its file.
+    hash: Option<[u8; 32]>,
+}
+
+impl PairNotes {
+    /// What a person may want to know of it.
+    pub(crate) fn diagnostics(&self) -> Diagnostics {
+        Diagnostics {
+            tokens: self.tokens.map(|tokens| tokens as u64),
+            truncated: Some(self.is_truncated),
+            width: self.size.map(|[width, _]| width),
+            height: self.size.map(|[_, height]| height),
+            content_hash: self.hash,
+            ..Diagnostics::default()
+        }
+    }
+}
+
+/// Why a pair has no vectors.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum NoVectors {
+    /// Its picture cannot be used.
+    Failed(RowError),
+    /// Nobody wants them.
+    Dropped(DropReason),
 }
 
 /// Does the `work` for all pairs at once. One caption that a model cannot read is its own pair's error, of which `failed`
@@ -93,8 +132,8 @@ impl PairEncoder {
         cache: &VectorCache,
         stats: &Stats,
         mut take: impl FnMut(EncodedPairs<'_>),
-    ) -> Result<BatchNotes, ScoreError> {
-        let Pictures { origins, contents, batches } = self.preprocess(pairs, cache, stats);
+    ) -> Result<Vec<PairNotes>, ScoreError> {
+        let Pictures { origins, mut notes, sizes, contents, batches } = self.preprocess(pairs, cache, stats);
         let captions: Vec<Cow<'_, str>> = pairs
             .iter()
             .map(|pair| match self.canonicalizes {
@@ -102,7 +141,6 @@ impl PairEncoder {
                 false => Cow::Borrowed(pair.caption),
             })
             .collect();
-        let mut truncated = vec![false; pairs.len()];
         let whole: Vec<usize> = (0..pairs.len()).filter(|&pair| origins[pair].is_ok()).collect();
         let mut made = vec![Vec::with_capacity(self.encoders.len()); contents.len()];
         for (index, (encoder, preprocessing)) in self.encoders.iter().enumerate() {
@@ -110,7 +148,10 @@ impl PairEncoder {
             let mut texts = Texts::default();
             for (pair, caption) in captions.iter().enumerate() {
                 let text = stats.time(Stage::Tokenize, || tokenizer.tokenize(caption))?;
-                truncated[pair] |= text.truncated;
+                notes[pair].is_truncated |= text.truncated;
+                if self.counts_tokens && index == 0 && caption.len() <= MAX_COUNTED {
+                    notes[pair].tokens = tokenizer.count(caption).ok();
+                }
                 // The captions of pictures that failed need no vector.
                 if origins[pair].is_ok() {
                     texts.push(Content::of_text(index, &text.ids), &text.ids, cache);
@@ -139,23 +180,30 @@ impl PairEncoder {
                 made.push(vector.to_vec());
             }
             for (content, vector) in texts.contents.into_iter().zip(new_texts.iter().flat_map(Embeddings::rows)) {
-                cache.put(content, [vector.to_vec()].into());
+                cache.put(content, Known { vectors: [vector.to_vec()].into(), size: None });
             }
         }
-        for (content, vectors) in contents.into_iter().zip(made) {
+        for ((content, size), vectors) in contents.into_iter().zip(sizes).zip(made) {
             if let Some(content) = content {
-                cache.put(content, vectors.into());
+                cache.put(content, Known { vectors: vectors.into(), size: Some(size) });
             }
         }
-        Ok(BatchNotes { failures: origins.into_iter().map(Result::err).collect(), truncated })
+        for (notes, origin) in notes.iter_mut().zip(origins) {
+            notes.without = origin.err();
+        }
+        Ok(notes)
     }
 
     /// Decodes and preprocesses the pictures of which there is no vector yet.
     fn preprocess(&self, pairs: &[Pair<'_>], cache: &VectorCache, stats: &Stats) -> Pictures {
         let mut batches: Vec<Option<PixelBatch>> = vec![None; self.preprocessings.len()];
-        let mut contents = Vec::new();
+        let (mut contents, mut sizes) = (Vec::new(), Vec::new());
         // One picture at a time, so that a batch of large ones is never decoded all at once.
         let mut add = |picture: &Pixels, content| {
+            let size = [picture.width(), picture.height()];
+            if let Some(reason) = self.limits.drops(size) {
+                return Err(NoVectors::Dropped(reason));
+            }
             for (batch, spec) in batches.iter_mut().zip(&self.preprocessings) {
                 let one = stats.time(Stage::Preprocess, || preprocess([picture], spec));
                 match batch {
@@ -164,32 +212,50 @@ impl PairEncoder {
                 }
             }
             contents.push(content);
-            Origin::New(contents.len() - 1)
+            sizes.push(size);
+            Ok(Origin::New(contents.len() - 1))
         };
         let mut first = HashMap::<Content, usize>::new();
-        let mut origins: Vec<Result<Origin, RowError>> = Vec::with_capacity(pairs.len());
+        let mut origins: Vec<Result<Origin, NoVectors>> = Vec::with_capacity(pairs.len());
+        let mut notes: Vec<PairNotes> = Vec::with_capacity(pairs.len());
         for pair in pairs {
+            let mut note = PairNotes::default();
             origins.push(match pair.image {
-                Image::Pixels(picture) => Ok(add(picture, None)),
+                Image::Pixels(picture) => {
+                    note.size = Some([picture.width(), picture.height()]);
+                    add(picture, None)
+                }
                 Image::File(bytes) => {
                     let content = Content::of_image(bytes);
+                    note.hash = Some(*content.hash());
                     match first.entry(content) {
-                        // A picture that failed fails for every pair that has it.
-                        Entry::Occupied(pair) => origins[*pair.get()].clone(),
+                        // A picture that failed or is not wanted is so for every pair that has it.
+                        Entry::Occupied(pair) => {
+                            note.size = notes[*pair.get()].size;
+                            origins[*pair.get()].clone()
+                        }
                         Entry::Vacant(place) => {
                             place.insert(origins.len());
                             match cache.get(&content) {
-                                Some(vectors) => Ok(Origin::Known(vectors)),
+                                Some(known) => {
+                                    note.size = known.size;
+                                    Ok(Origin::Known(known.vectors))
+                                }
                                 None => stats
                                     .time(Stage::Decode, || decode_guarded(bytes, &self.decode))
-                                    .map(|picture| add(&picture, Some(content))),
+                                    .map_err(NoVectors::Failed)
+                                    .and_then(|picture| {
+                                        note.size = Some([picture.width(), picture.height()]);
+                                        add(&picture, Some(content))
+                                    }),
                             }
                         }
                     }
                 }
             });
+            notes.push(note);
         }
-        Pictures { origins, contents, batches }
+        Pictures { origins, notes, sizes, contents, batches }
     }
 }
 
@@ -205,7 +271,11 @@ enum Origin {
 /// The pictures of a batch.
 struct Pictures {
     /// Where each pair's vectors come from, or why it has none.
-    origins: Vec<Result<Origin, RowError>>,
+    origins: Vec<Result<Origin, NoVectors>>,
+    /// What is known of each pair by its picture.
+    notes: Vec<PairNotes>,
+    /// How wide and high each new picture is.
+    sizes: Vec<[u32; 2]>,
     /// What each new picture is; `None` for one that is not kept.
     contents: Vec<Option<Content>>,
     /// The new ones, preprocessed each way; `None` if there are none.
@@ -230,7 +300,7 @@ impl Texts {
             Entry::Vacant(place) => {
                 place.insert(self.origins.len());
                 match cache.get(&content) {
-                    Some(vectors) => Origin::Known(vectors),
+                    Some(known) => Origin::Known(known.vectors),
                     None => {
                         self.tokens.push(ids);
                         self.contents.push(content);

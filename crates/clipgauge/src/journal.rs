@@ -17,14 +17,16 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use crate::atomic::{AtomicError, AtomicFile};
+use crate::diagnostics::Diagnostics;
 use crate::file_identity::FileIdentity;
+use crate::filters::DropReason;
 use crate::fingerprint::{Difference, Fingerprint, listed};
 use crate::options::{Input, Output, ScoreOptions};
 use crate::row::{Row, RowError, RowErrorKind, RowImage};
 use entry::{Begun, Entries, Entry, Kind, MAGIC, Resumed, RowDone};
 use locked_file::{LockedFile, Stretch};
 
-pub(crate) use replay::{MAX_ROWS_UNDER_WAY, Replay};
+pub(crate) use replay::{Finished, MAX_ROWS_UNDER_WAY, Replay};
 
 /// How long a row that is done waits to be given to the system, where no other comes.
 pub const PATIENCE: Duration = Duration::from_millis(100);
@@ -234,7 +236,9 @@ impl Journal {
         file.cut(start).and_then(|()| file.write_all_at(&head, start)).and_then(|()| file.sync()).map_err(fails)?;
         let replay = Replay::new(&file, runs, columns);
         let place = start + head.len() as u64;
-        Ok((replay, JournalWriter { file: self.file, place, waiting: Vec::new(), oldest: None }))
+        let writer =
+            JournalWriter { keeps_diagnostics: false, file: self.file, place, waiting: Vec::new(), oldest: None };
+        Ok((replay, writer))
     }
 }
 
@@ -281,8 +285,20 @@ fn ending_of(ended: entry::Ended) -> Option<Ending> {
     Some(Ending { scored: ended.scored, failed: failed.collect::<Option<_>>()?, output })
 }
 
+/// What became of a row.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Done<'a> {
+    /// It has these scores.
+    Scored(&'a [f32]),
+    /// It needs none, as a filter drops it.
+    Dropped(DropReason),
+    /// It failed.
+    Failed(&'a RowError),
+}
+
 /// A journal that is written.
 pub(crate) struct JournalWriter {
+    keeps_diagnostics: bool,
     file: JournalFile,
     /// Where what waits goes.
     place: u64,
@@ -292,6 +308,12 @@ pub(crate) struct JournalWriter {
 }
 
 impl JournalWriter {
+    /// Keeps all that is known of each row, if it will be asked for.
+    pub(crate) fn with_diagnostics(mut self, keeps_diagnostics: bool) -> Self {
+        self.keeps_diagnostics = keeps_diagnostics;
+        self
+    }
+
     /// Notes what became of a row.
     ///
     /// # Errors
@@ -301,10 +323,14 @@ impl JournalWriter {
         &mut self,
         index: u64,
         hash: u64,
-        done: Result<&[f32], &RowError>,
-        is_truncated: bool,
+        done: Done<'_>,
+        diagnostics: &Diagnostics,
     ) -> Result<(), JournalError> {
-        entry::append(&mut self.waiting, Kind::Row(RowDone::new(index, hash, done, is_truncated)));
+        let mut row = RowDone::new(index, hash, done, diagnostics.truncated == Some(true));
+        if self.keeps_diagnostics {
+            row.diagnostics = Some(postcard::to_stdvec(diagnostics).expect("numbers can be written to memory"));
+        }
+        entry::append(&mut self.waiting, Kind::Row(row));
         let oldest = self.oldest.get_or_insert_with(Instant::now);
         if self.waiting.len() >= WRITE_BUFFER || oldest.elapsed() >= PATIENCE { self.flush() } else { Ok(()) }
     }

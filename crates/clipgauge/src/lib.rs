@@ -7,11 +7,13 @@ pub mod atomic;
 pub mod cancel;
 mod client;
 pub mod compare;
+pub mod diagnostics;
 #[cfg(feature = "parquet")]
 pub mod embed;
 mod encoding;
 pub mod errors_file;
 pub mod file_identity;
+pub mod filters;
 pub mod fingerprint;
 mod generations;
 pub mod hub;

@@ -8,7 +8,10 @@ use clipgauge_core::decode::DecodeOptions;
 use clipgauge_core::metric::Metric;
 
 use crate::atomic::is_special;
+use crate::diagnostics::COLUMNS;
+use crate::filters::{Filters, FiltersError};
 use crate::source::FetchOptions;
+use crate::table::{CellKind, ColumnFlag};
 
 pub use crate::resume::ResumeOptions;
 pub use crate::scorer::DEFAULT_BATCH_SIZE;
@@ -65,6 +68,10 @@ pub struct ScoreOptions {
     pub resume: ResumeOptions,
     /// The part of the table that is scored; `None` for all of it.
     pub shard: Option<Shard>,
+    /// Which rows and columns are taken and written.
+    pub filters: Filters,
+    /// Whether columns are added that say [what is known](crate::diagnostics) of each row.
+    pub diagnostics: bool,
 }
 
 impl ScoreOptions {
@@ -92,6 +99,8 @@ impl ScoreOptions {
             decode: DecodeOptions::default(),
             resume: ResumeOptions::default(),
             shard: None,
+            filters: Filters::default(),
+            diagnostics: false,
         }
     }
 
@@ -119,9 +128,15 @@ impl ScoreOptions {
         self.overwrite || (self.resume.retry_failed && self.output == Output::InPlace)
     }
 
-    /// The names of all columns that are added: the scores', then the error's if there is one.
-    pub(crate) fn added_names(&self) -> Vec<String> {
-        self.score_columns().into_iter().map(|column| column.name).chain(self.error_column.clone()).collect()
+    /// All columns that are added: the scores', then the error's if there is one, then those of diagnostics.
+    pub(crate) fn added_columns(&self) -> Vec<AddedColumn> {
+        let added = |name, kind, flag| AddedColumn { name, kind, flag };
+        let scores = self.score_columns().into_iter().map(|column| column.name);
+        let scores = scores.map(|name| added(name, CellKind::Number, ColumnFlag::Score));
+        let error = self.error_column.clone().map(|name| added(name, CellKind::Text, ColumnFlag::Error));
+        let known = COLUMNS.iter().filter(|_| self.diagnostics);
+        let known = known.map(|(name, kind)| added((*name).to_owned(), *kind, ColumnFlag::Diagnostics));
+        scores.chain(error).chain(known).collect()
     }
 
     /// Whether the options agree with each other. A run checks this before anything else.
@@ -143,7 +158,13 @@ impl ScoreOptions {
         if self.shard.is_some() && !matches!(self.output, Output::File(_)) {
             return Err(OptionsError::NoPartFile);
         }
+        // These are about a whole table.
+        let whole = [self.filters.top_fraction.map(|_| "--top-fraction"), self.filters.limits()];
+        if let (Some(_), Some(flag)) = (self.shard, whole.into_iter().flatten().next()) {
+            return Err(OptionsError::Apart { flags: ["--shard", flag] });
+        }
         self.check_columns()?;
+        self.check_filters()?;
         self.check_paths()
     }
 
@@ -164,14 +185,25 @@ impl ScoreOptions {
         }
     }
 
+    fn check_filters(&self) -> Result<(), OptionsError> {
+        self.filters.check()?;
+        let is_read_once = match &self.input {
+            Input::Stdin => true,
+            Input::File(path) => is_special(path),
+        };
+        match self.filters.reads_again() {
+            Some(flag) if is_read_once => Err(FiltersError::OnlyOnce { flag, input: self.input.to_string() }.into()),
+            _ => Ok(()),
+        }
+    }
+
     /// No column may be two things.
     fn check_columns(&self) -> Result<(), OptionsError> {
         let mut columns =
             vec![("--image-column", self.image_column.clone()), ("--caption-column", self.caption_column.clone())];
         // A column may hold an image and be its caption, odd as that is; what is written is only itself.
         let read = columns.len();
-        columns.extend(self.score_columns().into_iter().map(|column| ("--column", column.name)));
-        columns.extend(self.error_column.clone().map(|column| ("--error-column", column)));
+        columns.extend(self.added_columns().into_iter().map(|column| (column.flag.name(), column.name)));
         for (index, (flag, column)) in columns.iter().enumerate().skip(read) {
             let Some((other, _)) = columns[..index].iter().find(|(_, other)| other == column) else { continue };
             return Err(match *other {
@@ -214,9 +246,18 @@ fn same_file_path(path: &Path) -> PathBuf {
 }
 
 /// Options that do not go together.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum OptionsError {
+    /// Two flags that do not go together.
+    #[error("{} and {} do not go together; leave one of them away", flags[0], flags[1])]
+    Apart {
+        /// The flags.
+        flags: [&'static str; 2],
+    },
+    /// Filters that make no sense, or not with this table.
+    #[error(transparent)]
+    Filters(#[from] FiltersError),
     /// Standard input has no place to write to.
     #[error("--in-place needs a file, and standard input is none; use -o FILE, or leave it away for standard output")]
     InPlaceOfStdin,
@@ -271,6 +312,15 @@ pub enum OptionsError {
         /// What it would be.
         names: [&'static str; 2],
     },
+}
+
+/// A column that is added to a table.
+#[derive(Debug)]
+pub(crate) struct AddedColumn {
+    pub(crate) name: String,
+    pub(crate) kind: CellKind,
+    /// The flag that asks for it.
+    pub(crate) flag: ColumnFlag,
 }
 
 /// A column with scores.

@@ -5,11 +5,14 @@
 //!  a thread    tasks    a thread per core, see `encoding.rs`                                        the caller's thread
 //! ```
 //!
+//! With `--top-fraction`, what is computed waits on the disk (`spool.rs`) and the table is read again to be written.
+//!
 //! What is under way is bounded in bytes: rows between reading and writing, and images between fetching and scoring.
 
 use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use clipgauge_core::family::LoadOptions;
 use clipgauge_core::metric::MetricError;
@@ -24,14 +27,15 @@ use crate::journal::{self, JournalWriter};
 use crate::loading::{LoadedModel, load_with_tokenizer};
 #[cfg(feature = "parquet")]
 use crate::options::Output;
-use crate::options::{OptionsError, ScoreOptions};
+use crate::options::{Input, OptionsError, ScoreOptions};
 use crate::progress::Progress;
 use crate::scorer::Scorer;
 use crate::source::Sources;
 use crate::stats::{Outcome, Stage, Stats, Summary};
-use crate::table::{self, ReadTable};
+use crate::table::{self, OpenTable, ReadTable, TableError};
 use crate::waiting::unless_cancelled;
 
+mod best;
 mod compute;
 mod computing;
 mod continuation;
@@ -43,6 +47,8 @@ mod known;
 mod output;
 mod queue;
 mod rows;
+mod selection;
+mod spool;
 mod stop;
 #[cfg(feature = "parquet")]
 mod vectors;
@@ -57,6 +63,8 @@ use join::{Finished, Join};
 use known::KnownRows;
 use output::OutputFile;
 use rows::{AddedColumns, ScoredRows, WriteRows};
+use selection::select;
+use spool::Spool;
 use stop::Stop;
 #[cfg(feature = "parquet")]
 use vectors::{KeptColumns, Place, VectorOutput, VectorRows};
@@ -87,7 +95,7 @@ pub fn score_table(
             return Ok(summary);
         }
     };
-    let table = unless_cancelled(cancel, move || table::open(&for_input))??;
+    let table = unless_cancelled(cancel, move || open_selected(&for_input))??;
     let mut output = unless_cancelled(cancel, move || OutputFile::open(&for_output))??;
     let errors = ErrorsFile::new(errors_file::path(options))?;
     options.summary.as_deref().map_or(Ok(()), AtomicFile::check)?;
@@ -96,15 +104,17 @@ pub fn score_table(
         stats.time(Stage::Load, || load_scorer(options, progress, cancel))?;
 
     let (known, journal, closing) = continuation.begin(options, &identities, progress)?;
-    let columns = AddedColumns { scores: options.score_columns().len(), has_error: options.error_column.is_some() };
-    let writer = ScoredRows::new(table.layout.writer(Box::new(&mut output))?, columns);
     let run = Run { base: options.input.base(), threads: options.threads, stats: &stats, progress, cancel };
     let places = Places { known, errors, journal };
-    let Finished { errors, interrupted, rows, journal } = match run.all(table.reader, sources, scorer, writer, places) {
+    let work = |reader, writer: Box<dyn WriteRows + '_>| run.all(reader, sources, scorer, writer, places);
+    let finished = write_table(&run, options, table, &mut output, work);
+    let Finished { errors, interrupted, rows, journal } = match finished {
         Ok(finished) => finished,
         Err(error) => {
             // What is finished is not lost with what failed. It may be the disk that failed: then it is.
             if stats.rows() > 0
+                // Until all are scored, nothing is written.
+                && options.filters.top_fraction.is_none()
                 && let Ok(Some(partial)) = output.keep_partial()
             {
                 let has_journal = journal::path(options).is_some_and(|path| path.exists());
@@ -127,6 +137,54 @@ pub fn score_table(
         summary.write_to(path)?;
     }
     Ok(summary)
+}
+
+/// Opens a table of which only the chosen rows are read.
+fn open_selected(options: &ScoreOptions) -> Result<OpenTable, TableError> {
+    let OpenTable { reader, layout } = table::open(options)?;
+    Ok(OpenTable { reader: select(reader, options)?, layout })
+}
+
+/// Writes the table to `output`: as `work` takes the rows their way, or the best of them after that.
+fn write_table(
+    run: &Run<'_>,
+    options: &ScoreOptions,
+    table: OpenTable,
+    output: &mut OutputFile,
+    work: impl FnOnce(Box<dyn ReadTable>, Box<dyn WriteRows + '_>) -> Result<Finished, ScoreTableError>,
+) -> Result<Finished, ScoreTableError> {
+    let columns = AddedColumns {
+        scores: options.score_columns().len(),
+        has_error: options.error_column.is_some(),
+        has_diagnostics: options.diagnostics,
+    };
+    let Some(fraction) = options.filters.top_fraction else {
+        let rows = table.layout.writer(Box::new(output))?;
+        return work(table.reader, Box::new(ScoredRows::new(rows, columns, &options.filters, run.stats)));
+    };
+    let before = stamp(&options.input);
+    let mut spool = Spool::create(options, columns, run.stats)?;
+    let finished = work(table.reader, Box::new(&mut spool))?;
+    let spooled = match (finished.interrupted, &*output) {
+        (false, _) => spool.finish(fraction)?,
+        // Those that were scored are not lost; but who reads a pipe would take them for the best.
+        (true, OutputFile::File(_)) => spool.finish_early()?,
+        (true, OutputFile::Stdout(_)) => return Ok(finished),
+    };
+    tracing::info!("writing the best rows");
+    let OpenTable { reader, layout } = open_selected(options)?;
+    let is_whole = spooled.write(reader, layout.writer(Box::new(output))?, run.stats, run.cancel)?;
+    if stamp(&options.input) != before {
+        return Err(TableError::Changed { name: options.input.to_string() }.into());
+    }
+    Ok(Finished { interrupted: finished.interrupted || !is_whole, ..finished })
+}
+
+/// By which a file that was written to meanwhile is known.
+fn stamp(input: &Input) -> Option<(u64, SystemTime)> {
+    let Input::File(path) = input else { return None };
+    let metadata = path.metadata().ok()?;
+    Some((metadata.len(), metadata.modified().ok()?))
 }
 
 /// Keeps the vectors of a table's images and captions.
@@ -165,7 +223,7 @@ pub fn embed_table(
 
     let run = Run { base: options.input.base(), threads: options.threads, stats: &stats, progress, cancel };
     let places = Places { known: KnownRows::default(), errors, journal: None };
-    let rows = VectorRows(&mut output);
+    let rows = Box::new(VectorRows(&mut output));
     let Finished { errors, interrupted, .. } = run.all(table.reader, sources, embedder, rows, places)?;
     let partial = if interrupted {
         Some(output.keep_partial(options)?)
@@ -205,13 +263,13 @@ impl Run<'_> {
         table: Box<dyn ReadTable>,
         sources: Sources,
         compute: impl Compute + 'static,
-        writer: impl WriteRows,
+        writer: Box<dyn WriteRows + '_>,
         places: Places,
     ) -> Result<Finished, ScoreTableError> {
         let Places { known, errors, journal } = places;
         let stop = Stop::new(self.cancel);
         let compute: Arc<dyn Compute> = Arc::new(compute);
-        let mut join = Join::new(Box::new(writer), errors, journal, self.stats, self.progress);
+        let mut join = Join::new(writer, errors, journal, self.stats, self.progress);
         let fetching = Fetching::start(table, known, self.base, sources, join.inbox(), self.stats, &stop)?;
         let images = fetching.images();
         let computing = Computing::start(&compute, self.threads, images, join.inbox(), self.stats, &stop)?;
@@ -256,6 +314,8 @@ fn load_scorer(options: &ScoreOptions, progress: &dyn Progress, cancel: &Cancel)
     let scorer = scorer.ok_or(OptionsError::Missing { flag: "--model" })?;
     let scorer = scorer
         .with_decode_options(options.decode.clone())
+        .with_picture_limits(options.filters.pictures)
+        .with_counted_tokens(options.diagnostics)
         .with_canonical_captions(options.canonicalize_captions)
         .with_batch_size(options.batch_size);
     Ok(Loaded { scorer, model_ids, revisions, identities })

@@ -27,6 +27,11 @@ impl ResumeOptions {
                 return Err(OptionsError::NoOutputFile { flag });
             }
         }
-        Ok(())
+        // What an output says of its rows has to be all that there is to say.
+        match (self.retry_failed, options.filters.chooses_rows(), options.diagnostics) {
+            (true, Some(flag), _) => Err(OptionsError::Apart { flags: ["--retry-failed", flag] }),
+            (true, None, true) => Err(OptionsError::Apart { flags: ["--retry-failed", "--diagnostics"] }),
+            _ => Ok(()),
+        }
     }
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use clipgauge_core::decode::DecodeError;
+use serde::{Deserialize, Serialize};
 
 use crate::table::Record;
 
@@ -107,7 +108,7 @@ impl From<DecodeError> for RowError {
 macro_rules! row_error_kinds {
     ($($(#[doc = $doc:literal])* $variant:ident = $name:literal, transient: $transient:literal;)*) => {
         /// The kinds of row error: a closed list, because users filter by them.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
         pub enum RowErrorKind {
             $($(#[doc = $doc])* $variant,)*
         }

@@ -13,7 +13,8 @@ use clipgauge_core::metric::Compare;
 use clipgauge_core::pixels::Pixels;
 use clipgauge_core::tokenize::TokenizeError;
 
-use crate::encoding::{PairEncoder, with_captions_apart};
+use crate::encoding::{NoVectors, PairEncoder, PairNotes, with_captions_apart};
+use crate::filters::PictureLimits;
 use crate::row::RowError;
 use crate::share::share;
 use crate::stats::{Stage, Stats};
@@ -233,6 +234,20 @@ impl Scorer {
         self
     }
 
+    /// Sets what pictures are scored. Of the others there is nothing to say in a [`Scored`], so that this is for runs.
+    #[must_use]
+    pub(crate) fn with_picture_limits(mut self, limits: PictureLimits) -> Self {
+        self.encoder.limits = limits;
+        self
+    }
+
+    /// Sets whether all tokens of captions are counted, which only a run tells.
+    #[must_use]
+    pub(crate) fn with_counted_tokens(mut self, counts: bool) -> Self {
+        self.encoder.counts_tokens = counts;
+        self
+    }
+
     /// Sets how many threads score at once, each with batches of its own.
     #[must_use]
     pub fn with_threads(self, threads: NonZeroUsize) -> Self {
@@ -285,7 +300,7 @@ impl Scorer {
         done.sort_by_key(|(index, _)| *index);
         let mut scored = Vec::with_capacity(pairs.len());
         for (_, batch) in done {
-            scored.extend(batch?);
+            scored.extend(batch?.into_iter().map(PairScores::into_scored));
         }
         Ok(scored)
     }
@@ -296,8 +311,8 @@ impl Scorer {
         pairs: &[Pair<'_>],
         cache: &VectorCache,
         stats: &Stats,
-    ) -> Result<Vec<Scored>, ScoreError> {
-        let failed = |error| Scored { scores: Err(error), is_truncated: false };
+    ) -> Result<Vec<PairScores>, ScoreError> {
+        let failed = |error| PairScores { scores: Err(NoVectors::Failed(error)), notes: PairNotes::default() };
         with_captions_apart(pairs, &|pairs| self.encode_and_compare(pairs, cache, stats), &failed)
     }
 
@@ -306,7 +321,7 @@ impl Scorer {
         pairs: &[Pair<'_>],
         cache: &VectorCache,
         stats: &Stats,
-    ) -> Result<Vec<Scored>, ScoreError> {
+    ) -> Result<Vec<PairScores>, ScoreError> {
         let mut scores = vec![Vec::new(); pairs.len()];
         let notes = self.encoder.encode(pairs, cache, stats, |encoded| {
             let metrics = &self.metrics[encoded.encoder];
@@ -317,9 +332,27 @@ impl Scorer {
                 }
             });
         })?;
-        let scored = notes.failures.into_iter().zip(scores).zip(notes.truncated);
+        let scored = notes.into_iter().zip(scores);
         Ok(scored
-            .map(|((failure, scores), is_truncated)| Scored { scores: failure.map_or(Ok(scores), Err), is_truncated })
+            .map(|(mut notes, scores)| PairScores { scores: notes.without.take().map_or(Ok(scores), Err), notes })
             .collect())
+    }
+}
+
+/// What a run makes of one pair.
+pub(crate) struct PairScores {
+    /// As in [`Scored`].
+    pub(crate) scores: Result<Vec<f32>, NoVectors>,
+    /// What else is known of it.
+    pub(crate) notes: PairNotes,
+}
+
+impl PairScores {
+    fn into_scored(self) -> Scored {
+        let scores = self.scores.map_err(|without| match without {
+            NoVectors::Failed(error) => error,
+            NoVectors::Dropped(_) => unreachable!("only a run's scorer has limits"),
+        });
+        Scored { scores, is_truncated: self.notes.is_truncated }
     }
 }

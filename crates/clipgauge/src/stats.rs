@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use crate::filters::DropReason;
 use crate::row::RowErrorKind;
 
 use distribution::Distribution;
@@ -68,6 +69,9 @@ pub struct Stats {
     scored: AtomicU64,
     failed: [AtomicU64; RowErrorKind::ALL.len()],
     taken_over: AtomicU64,
+    /// Rows that needed no score, as their pictures let them drop.
+    unscored: AtomicU64,
+    dropped: [AtomicU64; DropReason::ALL.len()],
     truncated_captions: AtomicU64,
     ragged_rows: AtomicU64,
     not_numbers: AtomicU64,
@@ -91,6 +95,8 @@ impl Stats {
             scored: AtomicU64::new(0),
             failed: [const { AtomicU64::new(0) }; _],
             taken_over: AtomicU64::new(0),
+            unscored: AtomicU64::new(0),
+            dropped: [const { AtomicU64::new(0) }; _],
             truncated_captions: AtomicU64::new(0),
             ragged_rows: AtomicU64::new(0),
             not_numbers: AtomicU64::new(0),
@@ -118,6 +124,16 @@ impl Stats {
     /// A row failed.
     pub fn failed(&self, kind: RowErrorKind) {
         add(&self.failed[kind as usize], 1);
+    }
+
+    /// A row was given up before it had a score, for what its picture is like.
+    pub fn unscored(&self) {
+        add(&self.unscored, 1);
+    }
+
+    /// A row is not written.
+    pub fn dropped(&self, reason: DropReason) {
+        add(&self.dropped[reason as usize], 1);
     }
 
     /// A caption was longer than the model reads, and was cut.
@@ -173,7 +189,8 @@ impl Stats {
 
     /// How many rows are done.
     pub fn rows(&self) -> u64 {
-        self.scored.load(Ordering::Relaxed) + self.failures()
+        let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        load(&self.scored) + load(&self.unscored) + self.failures()
     }
 
     /// How many rows failed.

@@ -14,6 +14,7 @@ mod arrow_record;
 mod arrow_rows;
 #[cfg(feature = "parquet")]
 mod arrow_schema;
+mod cell;
 mod columns;
 mod compression;
 mod converted;
@@ -22,6 +23,7 @@ mod error;
 mod format;
 mod joined;
 mod json_lines;
+mod kept;
 pub(crate) mod number;
 #[cfg(feature = "parquet")]
 mod parquet;
@@ -33,13 +35,14 @@ use std::fs::File;
 use std::io::{self, IsTerminal, Read, Write};
 
 use crate::options::{Input, Output, ScoreOptions};
-use crate::row::{Row, RowErrorKind};
+use crate::row::Row;
 
 #[cfg(feature = "parquet")]
 pub use arrow_record::ArrowRecord;
+pub use cell::{Cell, CellKind};
 pub use compression::Compression;
 pub use delimited::DelimitedRecord;
-pub use error::TableError;
+pub use error::{ColumnFlag, TableError};
 pub use format::{NoSuchFormat, TableFormat};
 pub(crate) use joined::join_parts;
 pub use json_lines::JsonRecord;
@@ -55,8 +58,9 @@ pub enum Record {
     /// A row of an Arrow or Parquet table, with its batch.
     #[cfg(feature = "parquet")]
     Arrow(ArrowRecord),
-    /// A row of which nothing is held, since the columns of its table are copied as they are in the file.
-    InFile,
+    /// The row with this index (from 0) of a table whose columns are copied as they are in the file, so that nothing of
+    /// it is held.
+    InFile(u64),
 }
 
 impl Record {
@@ -67,7 +71,7 @@ impl Record {
             Self::Json(record) => record.size(),
             #[cfg(feature = "parquet")]
             Self::Arrow(record) => record.size(),
-            Self::InFile => 0,
+            Self::InFile(_) => 0,
         }
     }
 
@@ -79,7 +83,7 @@ impl Record {
             Self::Json(record) => record.texts(),
             #[cfg(feature = "parquet")]
             Self::Arrow(record) => record.texts(),
-            Self::InFile => Vec::new(),
+            Self::InFile(_) => Vec::new(),
         }
     }
 
@@ -99,15 +103,6 @@ impl Record {
             _ => false,
         }
     }
-}
-
-/// A cell of a column that is added.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Cell {
-    /// A score; `None` where the row failed.
-    Score(Option<f32>),
-    /// The kind of failure; `None` where there is none.
-    ErrorKind(Option<RowErrorKind>),
 }
 
 /// How far a table was read: together, enough to guess how many rows there are.
@@ -132,6 +127,11 @@ pub trait ReadTable: Send {
 
     /// How far the table was read.
     fn position(&self) -> Position;
+
+    /// How many rows the table has, where it says so before its first one.
+    fn total_rows(&self) -> Option<u64> {
+        None
+    }
 }
 
 /// A table that is written: the records that a reader of the same table gave, with the new cells in the order in which
@@ -198,8 +198,8 @@ pub enum Layout {
 }
 
 impl Layout {
-    /// The names of the added columns, in the order in which [`WriteTable::write`] takes their cells: the scores',
-    /// then the error's if there is one.
+    /// The names of the added columns, in the order in which [`WriteTable::write`] takes their cells: the scores', then the
+    /// error's if there is one, then those of diagnostics.
     pub fn added(&self) -> Vec<&str> {
         match self {
             Self::Delimited(layout) => layout.added().collect(),
@@ -214,20 +214,20 @@ impl Layout {
     }
 
     /// The same columns in another format.
-    fn converted(self, format: TableFormat, scores: usize) -> Self {
+    fn converted(self, format: TableFormat) -> Self {
         let names = self.names();
-        let added = match self {
-            Self::Delimited(layout) => layout.into_added(),
+        let (added, kept) = match self {
+            Self::Delimited(layout) => layout.into_columns(),
             // A format without a header is not converted.
-            Self::Json(_) => Vec::new(),
-            Self::Compressed(layout, _) => return layout.converted(format, scores),
-            Self::Converted(layout) => layout.added,
+            Self::Json(_) => Default::default(),
+            Self::Compressed(layout, _) => return layout.converted(format),
+            Self::Converted(layout) => (layout.added, layout.kept),
             #[cfg(feature = "parquet")]
-            Self::Parquet(layout) => layout.into_added(),
+            Self::Parquet(layout) => layout.into_columns(),
             #[cfg(feature = "parquet")]
-            Self::Arrow(layout) => layout.into_added(),
+            Self::Arrow(layout) => layout.into_columns(),
         };
-        Self::Converted(converted::ConvertedLayout { names, added, scores, format })
+        Self::Converted(converted::ConvertedLayout { names, added, kept, format })
     }
 
     /// The names of the columns of the table that was read.
@@ -274,7 +274,7 @@ pub fn open(options: &ScoreOptions) -> Result<OpenTable, TableError> {
     let OpenTable { reader, layout } = open_keeping(options, format, target != format)?;
     let layout = match target {
         _ if target == format => layout,
-        target => layout.converted(target, options.score_columns().len()),
+        target => layout.converted(target),
     };
     let named = match (&options.output, &options.input) {
         (Output::File(path), _) | (Output::InPlace, Input::File(path)) => Compression::of_path(path),

@@ -30,6 +30,13 @@ impl Content {
         Self::Image(*blake3::hash(bytes).as_bytes())
     }
 
+    /// The hash by which it is known.
+    pub(crate) fn hash(&self) -> &[u8; 32] {
+        match self {
+            Self::Image(hash) | Self::Text(hash) => hash,
+        }
+    }
+
     /// The tokens of a text, for the encoder with this index.
     pub(crate) fn of_text(encoder: usize, ids: &[u32]) -> Self {
         let mut hasher = blake3::Hasher::new();
@@ -45,7 +52,15 @@ pub(crate) type Vectors = Arc<[Vec<f32>]>;
 
 /// Vectors by what they were made of, the ones that were asked for last. Shared by the threads of a run.
 #[derive(Debug)]
-pub(crate) struct VectorCache(Mutex<Generations<Content, Vectors>>);
+pub(crate) struct VectorCache(Mutex<Generations<Content, Known>>);
+
+/// What is known of a content.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Known {
+    pub(crate) vectors: Vectors,
+    /// A picture's width and height.
+    pub(crate) size: Option<[u32; 2]>,
+}
 
 impl VectorCache {
     /// An empty cache.
@@ -54,14 +69,14 @@ impl VectorCache {
     }
 
     /// The vectors of a content, if they are still here.
-    pub(crate) fn get(&self, content: &Content) -> Option<Vectors> {
+    pub(crate) fn get(&self, content: &Content) -> Option<Known> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).get(content)
     }
 
     /// Keeps the vectors of a content.
-    pub(crate) fn put(&self, content: Content, vectors: Vectors) {
-        let cost = ENTRY_COST + vectors.iter().map(|vector| mem::size_of_val(vector.as_slice())).sum::<usize>();
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).put(content, vectors, cost);
+    pub(crate) fn put(&self, content: Content, known: Known) {
+        let cost = ENTRY_COST + known.vectors.iter().map(|vector| mem::size_of_val(vector.as_slice())).sum::<usize>();
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).put(content, known, cost);
     }
 }
 
@@ -91,9 +106,9 @@ mod tests {
     #[test]
     fn what_is_put_in_comes_out() {
         let cache = VectorCache::new();
-        let vectors: Vectors = vec![vec![1.0, 2.0]].into();
-        cache.put(text(1), Arc::clone(&vectors));
-        assert_eq!(cache.get(&text(1)), Some(vectors));
+        let known = Known { vectors: vec![vec![1.0, 2.0]].into(), size: Some([3, 4]) };
+        cache.put(text(1), known.clone());
+        assert_eq!(cache.get(&text(1)), Some(known));
         assert_eq!(cache.get(&text(2)), None);
     }
 }

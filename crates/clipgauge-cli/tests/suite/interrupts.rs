@@ -6,7 +6,7 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use clipgauge_testing::Hub;
+use clipgauge_testing::{Hub, Reply, Server};
 
 use crate::bench::{Bench, repository};
 
@@ -87,6 +87,40 @@ fn feed(mut stdin: ChildStdin) -> thread::JoinHandle<()> {
             thread::sleep(Duration::from_millis(5));
         }
     })
+}
+
+#[test]
+fn what_is_scored_is_kept_also_where_only_the_best_are_wanted() {
+    let server = Server::start();
+    server.on("/stalls", Reply::stall());
+    let bench = Bench::new().with_examples();
+    let pairs = bench.text("pairs.csv");
+    let rows: Vec<&str> = pairs.lines().take(4).collect();
+    std::fs::write(bench.path("in.csv"), format!("{}\n{},c\n", rows.join("\n"), server.url("/stalls")))
+        .expect("writable");
+    let flags = "--top-fraction 0.1 --progress always --model pictoclip";
+    let mut command = bench.command(format!("score in.csv -o out.csv {flags}").split(' '));
+    command.env("NO_PROXY", "*");
+    let (running, _stdin) = Running::of(command);
+    running.wait_for("3 of about");
+    running.send("-INT");
+    let (ended, stderr) = running.end();
+    assert_eq!(ended, Some(130), "{stderr}");
+    // Which are the best, nobody knows: all are there.
+    assert!(stderr.contains("the finished rows are in out.csv.partial"), "{stderr}");
+    let partial = bench.text("out.csv.partial");
+    assert_eq!(partial.lines().count(), 4, "{partial}");
+    assert!(partial.lines().zip(rows).all(|(line, row)| line.starts_with(row)), "{partial}");
+
+    // On a pipe, they would be taken for the best.
+    let mut command = bench.command(format!("score in.csv {flags}").split(' '));
+    command.env("NO_PROXY", "*");
+    let (mut running, _stdin) = Running::of(command);
+    running.wait_for("3 of about");
+    running.send("-INT");
+    let mut text = String::new();
+    running.child.stdout.take().expect("piped").read_to_string(&mut text).expect("text");
+    assert_eq!((text.as_str(), running.end().0), ("", Some(130)));
 }
 
 #[test]

@@ -2,8 +2,10 @@
 
 mod bench;
 mod comparing;
+mod diagnostics;
 mod documents;
 mod embedding;
+mod filters;
 mod help;
 mod hub;
 #[cfg(unix)]
@@ -19,6 +21,7 @@ mod retrying;
 mod scoring;
 mod sharding;
 mod slow_web;
+mod tables;
 mod typed;
 mod usage;
 mod web;

@@ -6,6 +6,7 @@ use std::io::{self, Read};
 use prost::Message;
 
 use crate::fingerprint::{Field, Fingerprint};
+use super::Done;
 use crate::row::{RowError, RowErrorKind};
 
 /// What every journal begins with; its last character is the version of the format.
@@ -80,6 +81,12 @@ pub(super) struct RowDone {
     /// Whether its caption was cut.
     #[prost(bool, tag = "6")]
     pub(super) is_truncated: bool,
+    /// The name of the filter that it needed no score for.
+    #[prost(string, optional, tag = "7")]
+    pub(super) dropped: Option<String>,
+    /// What else is known of it, in postcard's form, if a run keeps that.
+    #[prost(bytes = "vec", optional, tag = "8")]
+    pub(super) diagnostics: Option<Vec<u8>>,
 }
 
 /// What a whole run came to.
@@ -115,11 +122,12 @@ impl Begun {
 }
 
 impl RowDone {
-    pub(super) fn new(index: u64, hash: u64, done: Result<&[f32], &RowError>, is_truncated: bool) -> Self {
+    pub(super) fn new(index: u64, hash: u64, done: Done<'_>, is_truncated: bool) -> Self {
         let row = Self { index, hash, is_truncated, ..Self::default() };
         match done {
-            Ok(scores) => Self { scores: scores.iter().map(|score| score.to_bits()).collect(), ..row },
-            Err(error) => Self {
+            Done::Scored(scores) => Self { scores: scores.iter().map(|score| score.to_bits()).collect(), ..row },
+            Done::Dropped(reason) => Self { dropped: Some(reason.name().to_owned()), ..row },
+            Done::Failed(error) => Self {
                 error_kind: Some(error.kind.name().to_owned()),
                 error_message: error.message.chars().take(MAX_SENTENCE).collect(),
                 ..row

@@ -11,6 +11,8 @@ use std::ops::Range;
 use super::JournalError;
 use super::entry::{Entries, Kind, RowDone};
 use super::locked_file::{LockedFile, Stretch};
+use crate::diagnostics::Diagnostics;
+use crate::filters::DropReason;
 use crate::row::RowError;
 
 /// The most rows that are between reading and writing at once in a run.
@@ -24,8 +26,10 @@ const READ_BUFFER: usize = 16 << 10;
 pub(crate) struct Finished {
     /// Its scores, or its failure.
     pub(crate) done: Result<Vec<f32>, RowError>,
-    /// Whether its caption was cut.
-    pub(crate) is_truncated: bool,
+    /// The filter that it needed no score for.
+    pub(crate) dropped: Option<DropReason>,
+    /// What else is known of it.
+    pub(crate) diagnostics: Diagnostics,
 }
 
 /// Rows that are finished.
@@ -97,11 +101,18 @@ impl Run {
 
 /// What the row came to, if that is for good.
 pub(super) fn finished(row: RowDone, columns: usize) -> Option<Finished> {
-    let is_truncated = row.is_truncated;
+    let diagnostics = match &row.diagnostics {
+        Some(bytes) => postcard::from_bytes(bytes).ok()?,
+        None => Diagnostics { truncated: Some(row.is_truncated), ..Diagnostics::default() },
+    };
+    let dropped = match &row.dropped {
+        Some(name) => Some(DropReason::of_name(name)?),
+        None => None,
+    };
     let done = row.done()?;
     let is_for_good = match &done {
-        Ok(scores) => scores.len() == columns,
+        Ok(scores) => scores.len() == columns || dropped.is_some(),
         Err(error) => !error.kind.is_transient(),
     };
-    is_for_good.then_some(Finished { done, is_truncated })
+    is_for_good.then_some(Finished { done, dropped, diagnostics })
 }

@@ -16,6 +16,35 @@ struct Bench {
     folder: TempDir,
 }
 
+fn known(is_truncated: bool) -> Diagnostics {
+    Diagnostics { truncated: Some(is_truncated), ..Diagnostics::default() }
+}
+
+#[test]
+fn what_is_known_of_a_row_is_kept_where_it_is_asked_for() {
+    let bench = Bench::new();
+    let (_, writer) = bench.begin(false);
+    let mut writer = writer.with_diagnostics(true);
+    let all = Diagnostics {
+        tokens: Some(9),
+        truncated: Some(true),
+        width: Some(640),
+        height: Some(480),
+        bytes: Some(123_456),
+        content_hash: Some([7; 32]),
+        fetch_ms: Some(1.5),
+        encode_ms: None,
+    };
+    writer.add(0, hash(0), Done::Scored(&[0.5]), &all).expect("writable");
+    writer.add(1, hash(1), Done::Dropped(DropReason::MinImageSize), &all).expect("writable");
+    drop(writer);
+    let (mut replay, _) = bench.begin(true);
+    let scored = replay.take(0, hash(0)).expect("readable").expect("it is finished");
+    assert_eq!((scored.done, scored.dropped, &scored.diagnostics), (Ok(vec![0.5]), None, &all));
+    let dropped = replay.take(1, hash(1)).expect("readable").expect("it is finished");
+    assert_eq!((dropped.dropped, &dropped.diagnostics), (Some(DropReason::MinImageSize), &all));
+}
+
 /// What became of a row, or nothing.
 type Known = Option<Result<Vec<f32>, RowErrorKind>>;
 
@@ -54,11 +83,11 @@ fn score(index: u64) -> f32 {
 }
 
 fn add(writer: &mut JournalWriter, index: u64) {
-    writer.add(index, hash(index), Ok(&[score(index)]), false).expect("writable");
+    writer.add(index, hash(index), Done::Scored(&[score(index)]), &known(false)).expect("writable");
 }
 
 fn fail(writer: &mut JournalWriter, index: u64, kind: RowErrorKind) {
-    writer.add(index, hash(index), Err(&RowError::new(kind, "why")), false).expect("writable");
+    writer.add(index, hash(index), Done::Failed(&RowError::new(kind, "why")), &known(false)).expect("writable");
 }
 
 #[test]
@@ -98,21 +127,21 @@ fn every_bit_of_a_score_and_every_word_of_a_failure_stay() {
     let bench = Bench::new();
     let numbers = [0.0, -0.0, f32::NAN, f32::from_bits(0xffc0_0001), f32::INFINITY, f32::MIN_POSITIVE / 2.0, 0.1];
     let (_, mut writer) = bench.open().begin(&fingerprint("cosine"), false, numbers.len()).expect("writable");
-    writer.add(0, 1, Ok(&numbers), true).expect("writable");
+    writer.add(0, 1, Done::Scored(&numbers), &known(true)).expect("writable");
     for (index, kind) in RowErrorKind::ALL.iter().enumerate() {
         let error = RowError::new(*kind, format!("\"{kind}\"\nü"));
-        writer.add(1 + index as u64, 1, Err(&error), false).expect("writable");
+        writer.add(1 + index as u64, 1, Done::Failed(&error), &known(false)).expect("writable");
     }
     drop(writer);
     let (mut replay, _) = bench.open().begin(&fingerprint("cosine"), true, numbers.len()).expect("writable");
     let row = replay.take(0, 1).expect("readable").expect("finished");
     let bits = |numbers: &[f32]| numbers.iter().map(|number| number.to_bits()).collect::<Vec<_>>();
-    assert_eq!((bits(&row.done.expect("scores")), row.is_truncated), (bits(&numbers), true));
+    assert_eq!((bits(&row.done.expect("scores")), row.diagnostics.truncated), (bits(&numbers), Some(true)));
     for (index, kind) in RowErrorKind::ALL.iter().enumerate() {
         let row = replay.take(1 + index as u64, 1).expect("readable");
         let expected = RowError::new(*kind, format!("\"{kind}\"\nü"));
         assert_eq!(row.is_none(), kind.is_transient(), "{kind}");
-        assert!(row.is_none_or(|row| row.done == Err(expected) && !row.is_truncated), "{kind}");
+        assert!(row.is_none_or(|row| row.done == Err(expected) && row.diagnostics.truncated == Some(false)), "{kind}");
     }
 }
 
@@ -122,7 +151,7 @@ fn a_row_that_is_another_now_is_done_again() {
     let (_, mut writer) = bench.begin(false);
     add(&mut writer, 0);
     // As many scores as a row does not have.
-    writer.add(1, hash(1), Ok(&[1.0, 2.0]), false).expect("writable");
+    writer.add(1, hash(1), Done::Scored(&[1.0, 2.0]), &known(false)).expect("writable");
     drop(writer);
     let (mut replay, _) = bench.begin(true);
     assert_eq!(replay.take(0, hash(0) + 1).expect("readable"), None);

@@ -2,8 +2,11 @@
 
 use std::num::NonZeroUsize;
 
+use crate::diagnostics::Diagnostics;
 #[cfg(feature = "parquet")]
 use crate::embed::Embedder;
+use crate::encoding::NoVectors;
+use crate::filters::DropReason;
 use crate::row::RowError;
 use crate::scorer::{Pair, ScoreError, Scorer};
 use crate::stats::Stats;
@@ -23,7 +26,8 @@ pub(super) trait Compute: Send + Sync {
 /// What came of one pair.
 pub(super) struct Computed {
     pub(super) values: Result<Values, RowError>,
-    pub(super) is_truncated: bool,
+    /// As far as computing tells it.
+    pub(super) diagnostics: Diagnostics,
 }
 
 /// What a row gets.
@@ -31,6 +35,8 @@ pub(super) struct Computed {
 pub(super) enum Values {
     /// A number for each column of scores.
     Scores(Vec<f32>),
+    /// None, as its picture is not wanted.
+    Dropped(DropReason),
     /// The vectors of its image and its caption.
     #[cfg(feature = "parquet")]
     Vectors(PairVectors),
@@ -41,6 +47,7 @@ impl Values {
     pub(super) fn scores(&self) -> &[f32] {
         match self {
             Self::Scores(scores) => scores,
+            Self::Dropped(_) => &[],
             #[cfg(feature = "parquet")]
             Self::Vectors(_) => &[],
         }
@@ -54,8 +61,14 @@ impl Compute for Scorer {
 
     fn compute(&self, pairs: &[Pair<'_>], cache: &VectorCache, stats: &Stats) -> Result<Vec<Computed>, ScoreError> {
         let scored = self.score_batch(pairs, cache, stats)?.into_iter();
-        let computed =
-            scored.map(|pair| Computed { values: pair.scores.map(Values::Scores), is_truncated: pair.is_truncated });
+        let computed = scored.map(|pair| Computed {
+            values: match pair.scores {
+                Ok(scores) => Ok(Values::Scores(scores)),
+                Err(NoVectors::Dropped(reason)) => Ok(Values::Dropped(reason)),
+                Err(NoVectors::Failed(error)) => Err(error),
+            },
+            diagnostics: pair.notes.diagnostics(),
+        });
         Ok(computed.collect())
     }
 }
@@ -68,8 +81,10 @@ impl Compute for Embedder {
 
     fn compute(&self, pairs: &[Pair<'_>], cache: &VectorCache, stats: &Stats) -> Result<Vec<Computed>, ScoreError> {
         let embedded = self.embed_batch(pairs, cache, stats)?.into_iter();
-        let computed = embedded
-            .map(|pair| Computed { values: pair.vectors.map(Values::Vectors), is_truncated: pair.is_truncated });
+        let computed = embedded.map(|pair| Computed {
+            values: pair.vectors.map(Values::Vectors),
+            diagnostics: Diagnostics { truncated: Some(pair.is_truncated), ..Diagnostics::default() },
+        });
         Ok(computed.collect())
     }
 }

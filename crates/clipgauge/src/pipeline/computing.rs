@@ -13,6 +13,7 @@ use super::fetching::Fetched;
 use super::join::{Message, Outcome};
 use super::queue::{Queue, Taken};
 use super::stop::Stop;
+use crate::diagnostics::milliseconds;
 use crate::scorer::{Image, Pair};
 use crate::stats::Stats;
 use crate::vector_cache::VectorCache;
@@ -109,6 +110,7 @@ impl Worker {
     /// Computes what the rows of a batch are to get, and passes it on; whether anything more can be computed.
     fn compute(&self, batch: Vec<Fetched>) -> bool {
         let pairs: Vec<Pair<'_>> = batch.iter().map(pair).collect();
+        let start = Instant::now();
         let computed = match self.compute.compute(&pairs, &self.cache, &self.stats) {
             Ok(computed) => computed,
             Err(error) => {
@@ -116,10 +118,14 @@ impl Worker {
                 return false;
             }
         };
+        let share = milliseconds(start.elapsed() / u32::try_from(batch.len()).unwrap_or(u32::MAX));
         for (fetched, computed) in batch.into_iter().zip(computed) {
-            let Fetched { row, ticket, .. } = fetched;
-            let Computed { values, is_truncated } = computed;
-            let outcome = Outcome { row, ticket, values, is_truncated, is_taken_over: false };
+            let Fetched { row, ticket, image, fetch_ms, .. } = fetched;
+            let Computed { values, mut diagnostics } = computed;
+            diagnostics.bytes = Some(image.len() as u64);
+            diagnostics.fetch_ms = fetch_ms;
+            diagnostics.encode_ms = values.is_ok().then_some(share);
+            let outcome = Outcome { row, ticket, values, diagnostics, is_taken_over: false };
             // Nobody receives any more when the run is over.
             let _ = self.outcomes.send(Message::Outcome(Box::new(outcome)));
         }

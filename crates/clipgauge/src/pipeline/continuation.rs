@@ -189,6 +189,7 @@ impl Begin {
         // Whoever has a journal beside a finished output asked for it once.
         let keeps_journal = options.resume.resume || finished.is_some();
         let closing = Closing { fingerprint: fingerprint.without(RETRY), keeps_journal };
+        let writer = writer.with_diagnostics(options.diagnostics);
         Ok((KnownRows::new(Some(replay), earlier), Some(writer), closing))
     }
 }

@@ -22,6 +22,7 @@ use super::known::{Known, KnownRows};
 use super::queue::{Feed, Queue, queue};
 use super::stop::Stop;
 use crate::address::Address;
+use crate::diagnostics::milliseconds;
 use crate::journal::MAX_ROWS_UNDER_WAY;
 use crate::row::{Row, RowError, RowErrorKind, RowImage};
 use crate::source::{ImageBytes, Sources};
@@ -48,6 +49,8 @@ pub(super) struct Fetched {
     pub(super) row: Row,
     pub(super) ticket: Ticket,
     pub(super) image: Bytes,
+    /// How long it took to fetch, if it was fetched.
+    pub(super) fetch_ms: Option<f32>,
     /// What the image takes of the budget.
     _room: OwnedSemaphorePermit,
 }
@@ -145,8 +148,8 @@ impl Fetcher {
             let ticket = Ticket::new(index, hash, table.position(), admitted);
             let taken_over = known.of(index, &row, hash)?;
             index += 1;
-            if let Some(Known { values, is_truncated }) = taken_over {
-                self.report(Outcome { row, ticket, values, is_truncated, is_taken_over: true });
+            if let Some(Known { values, diagnostics }) = taken_over {
+                self.report(Outcome { row, ticket, values, diagnostics, is_taken_over: true });
                 continue;
             }
             match wanted(&mut row, base) {
@@ -161,16 +164,22 @@ impl Fetcher {
     async fn fetch(self, row: Row, address: Address, ticket: Ticket) {
         let start = Instant::now();
         let fetched = or_panic(self.sources.fetch(&address)).await;
-        self.stats.stage(Stage::Fetch, 1, start.elapsed());
+        let took = start.elapsed();
+        self.stats.stage(Stage::Fetch, 1, took);
+        let fetch_ms = Some(milliseconds(took));
         match fetched {
             Ok(fetched) => {
                 let cost = kib(fetched.len()).min(IMAGES_BUDGET);
                 // Closed only when the run is over.
                 let Ok(room) = acquire(&self.images_budget, cost).await else { return };
                 let image = fetched.release();
-                self.images.put(Fetched { row, ticket, image, _room: room });
+                self.images.put(Fetched { row, ticket, image, fetch_ms, _room: room });
             }
-            Err(error) => self.report(Outcome::failed(row, ticket, error)),
+            Err(error) => {
+                let mut outcome = Outcome::failed(row, ticket, error);
+                outcome.diagnostics.fetch_ms = fetch_ms;
+                self.report(outcome);
+            }
         }
     }
 
@@ -181,7 +190,7 @@ impl Fetcher {
         }
         // Closed only when the run is over.
         let Ok(room) = acquire(&self.images_budget, kib(image.len()).min(IMAGES_BUDGET)).await else { return };
-        self.images.put(Fetched { row, ticket, image: image.into(), _room: room });
+        self.images.put(Fetched { row, ticket, image: image.into(), fetch_ms: None, _room: room });
     }
 
     fn report(&self, outcome: Outcome) {

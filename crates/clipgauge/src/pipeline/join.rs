@@ -10,8 +10,9 @@ use super::ScoreTableError;
 use super::compute::Values;
 use super::rows::WriteRows;
 use super::stop::Stop;
+use crate::diagnostics::Diagnostics;
 use crate::errors_file::ErrorsFile;
-use crate::journal::JournalWriter;
+use crate::journal::{Done, JournalWriter};
 use crate::progress::Progress;
 use crate::row::{Row, RowError};
 use crate::scorer::ScoreError;
@@ -39,7 +40,7 @@ pub(super) struct Outcome {
     pub(super) row: Row,
     pub(super) ticket: Ticket,
     pub(super) values: Result<Values, RowError>,
-    pub(super) is_truncated: bool,
+    pub(super) diagnostics: Diagnostics,
     /// Whether an earlier run had it.
     pub(super) is_taken_over: bool,
 }
@@ -47,7 +48,7 @@ pub(super) struct Outcome {
 impl Outcome {
     /// A row that failed before anything could be computed for it.
     pub(super) fn failed(row: Row, ticket: Ticket, error: RowError) -> Self {
-        Self { row, ticket, values: Err(error), is_truncated: false, is_taken_over: false }
+        Self { row, ticket, values: Err(error), diagnostics: Diagnostics::default(), is_taken_over: false }
     }
 }
 
@@ -203,28 +204,34 @@ impl<'a> Join<'a> {
 
     /// Puts what became of a row into the journal, before it is its turn to be written.
     fn note(&mut self, outcome: &Outcome) -> Result<(), ScoreTableError> {
-        let Outcome { ticket, values, is_truncated, is_taken_over, .. } = outcome;
+        let Outcome { ticket, values, diagnostics, is_taken_over, .. } = outcome;
         if *is_taken_over {
             self.stats.taken_over();
             return Ok(());
         }
         let Some(journal) = &mut self.journal else { return Ok(()) };
-        Ok(journal.add(ticket.index, ticket.hash, values.as_ref().map(Values::scores), *is_truncated)?)
+        let done = match values {
+            Ok(Values::Dropped(reason)) => Done::Dropped(*reason),
+            Ok(values) => Done::Scored(values.scores()),
+            Err(error) => Done::Failed(error),
+        };
+        Ok(journal.add(ticket.index, ticket.hash, done, diagnostics)?)
     }
 
     /// Writes the rows that come next and are here.
     fn write_ready(&mut self) -> Result<(), ScoreTableError> {
         while let Some(outcome) = self.waiting.remove(&self.next) {
             self.next += 1;
-            let Outcome { row, ticket, values, is_truncated, .. } = outcome;
+            let Outcome { row, ticket, values, diagnostics, .. } = outcome;
             self.first_row.get_or_insert(row.number);
-            if is_truncated {
+            if diagnostics.truncated == Some(true) {
                 self.stats.truncated_caption();
             }
             if row.record.is_ragged() {
                 self.stats.ragged_row();
             }
             match &values {
+                Ok(Values::Dropped(_)) => self.stats.unscored(),
                 Ok(values) => self.stats.scored(values.scores()),
                 Err(error) => {
                     self.stats.failed(error.kind);
@@ -232,7 +239,7 @@ impl<'a> Join<'a> {
                 }
             }
             let values = values.as_ref().map_err(|error| error.kind);
-            self.stats.time(Stage::Write, || self.writer.write(row.record, values))?;
+            self.stats.time(Stage::Write, || self.writer.write(row.record, values, &diagnostics))?;
             self.progress.rows(self.stats.rows(), self.stats.failures());
             self.progress.input(ticket.position);
         }

@@ -3,13 +3,14 @@
 use super::ScoreTableError;
 use super::compute::Values;
 use super::earlier::EarlierScores;
-use crate::journal::{self, Replay};
+use crate::diagnostics::Diagnostics;
+use crate::journal::{self, Finished, Replay};
 use crate::row::{Row, RowError};
 
 /// What is known of a row.
 pub(super) struct Known {
     pub(super) values: Result<Values, RowError>,
-    pub(super) is_truncated: bool,
+    pub(super) diagnostics: Diagnostics,
 }
 
 /// Where an earlier run left its rows.
@@ -36,8 +37,11 @@ impl KnownRows {
         let kept = self.earlier.as_mut().map_or(Ok(None), |earlier| earlier.next(row))?;
         let finished = self.journal.as_mut().map_or(Ok(None), |journal| journal.take(index, hash))?;
         Ok(match (kept, finished) {
-            (Some(scores), _) => Some(Known { values: Ok(Values::Scores(scores)), is_truncated: false }),
-            (None, Some(row)) => Some(Known { values: row.done.map(Values::Scores), is_truncated: row.is_truncated }),
+            (Some(scores), _) => Some(Known { values: Ok(Values::Scores(scores)), diagnostics: Diagnostics::default() }),
+            (None, Some(Finished { done, dropped, diagnostics })) => {
+                let values = done.map(|scores| dropped.map_or(Values::Scores(scores), Values::Dropped));
+                Some(Known { values, diagnostics })
+            }
             (None, None) => None,
         })
     }

@@ -1,13 +1,21 @@
 //! The end of the way for a run of scores: cells in the table that was read.
 
 use super::compute::Values;
+use crate::diagnostics::Diagnostics;
+use crate::filters::{DropReason, Filters};
 use crate::row::RowErrorKind;
+use crate::stats::Stats;
 use crate::table::{Cell, Record, TableError, WriteTable};
 
 /// Takes the rows in their order, each with what was computed for it.
 pub(super) trait WriteRows: Send {
-    /// Writes a row that has values, or the kind of its failure.
-    fn write(&mut self, record: Record, values: Result<&Values, RowErrorKind>) -> Result<(), TableError>;
+    /// Writes a row that has values, or the kind of its failure, and what else is known of it.
+    fn write(
+        &mut self,
+        record: Record,
+        values: Result<&Values, RowErrorKind>,
+        known: &Diagnostics,
+    ) -> Result<(), TableError>;
 
     /// Hands on what was written so far.
     fn flush(&mut self) -> Result<(), TableError>;
@@ -19,6 +27,29 @@ pub(super) trait WriteRows: Send {
     fn finish_early(&mut self) -> Result<(), TableError>;
 }
 
+impl<W: WriteRows> WriteRows for &mut W {
+    fn write(
+        &mut self,
+        record: Record,
+        values: Result<&Values, RowErrorKind>,
+        known: &Diagnostics,
+    ) -> Result<(), TableError> {
+        (**self).write(record, values, known)
+    }
+
+    fn flush(&mut self) -> Result<(), TableError> {
+        (**self).flush()
+    }
+
+    fn finish(&mut self) -> Result<(), TableError> {
+        (**self).finish()
+    }
+
+    fn finish_early(&mut self) -> Result<(), TableError> {
+        (**self).finish_early()
+    }
+}
+
 /// The columns that a run adds.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct AddedColumns {
@@ -26,29 +57,68 @@ pub(super) struct AddedColumns {
     pub(super) scores: usize,
     /// Whether there is one with the kind of error.
     pub(super) has_error: bool,
+    /// Whether there are those of diagnostics.
+    pub(super) has_diagnostics: bool,
+}
+
+impl AddedColumns {
+    /// The cells of a row.
+    pub(super) fn cells(
+        self,
+        values: Result<&Values, RowErrorKind>,
+        known: &Diagnostics,
+    ) -> impl Iterator<Item = Cell> {
+        let scores = values.map(Values::scores);
+        let score = move |column: usize| Cell::Score(scores.ok().and_then(|scores| scores.get(column).copied()));
+        let error = self.has_error.then(|| Cell::ErrorKind(values.err()));
+        let known = self.has_diagnostics.then(|| known.cells(values.err()));
+        (0..self.scores).map(score).chain(error).chain(known.into_iter().flatten())
+    }
 }
 
 /// Rows with their scores.
 pub(super) struct ScoredRows<'a> {
     table: Box<dyn WriteTable + 'a>,
     columns: AddedColumns,
+    filters: &'a Filters,
+    stats: &'a Stats,
     cells: Vec<Cell>,
 }
 
 impl<'a> ScoredRows<'a> {
-    pub(super) fn new(table: Box<dyn WriteTable + 'a>, columns: AddedColumns) -> Self {
-        Self { table, columns, cells: Vec::new() }
+    /// Rows that go to `table` if `filters` let them.
+    pub(super) fn new(
+        table: Box<dyn WriteTable + 'a>,
+        columns: AddedColumns,
+        filters: &'a Filters,
+        stats: &'a Stats,
+    ) -> Self {
+        Self { table, columns, filters, stats, cells: Vec::new() }
+    }
+}
+
+/// Why a row is not written; `None` for one that is.
+pub(super) fn drop_reason(filters: &Filters, values: Result<&Values, RowErrorKind>) -> Option<DropReason> {
+    match values {
+        Ok(Values::Dropped(reason)) => Some(*reason),
+        Ok(values) => filters.drops(values.scores().first().copied()),
+        Err(_) => filters.drops_failed().then_some(DropReason::Failed),
     }
 }
 
 impl WriteRows for ScoredRows<'_> {
-    fn write(&mut self, record: Record, values: Result<&Values, RowErrorKind>) -> Result<(), TableError> {
-        let scores = values.map(Values::scores);
-        self.cells.clear();
-        self.cells.extend((0..self.columns.scores).map(|column| Cell::Score(scores.ok().map(|scores| scores[column]))));
-        if self.columns.has_error {
-            self.cells.push(Cell::ErrorKind(scores.err()));
+    fn write(
+        &mut self,
+        record: Record,
+        values: Result<&Values, RowErrorKind>,
+        known: &Diagnostics,
+    ) -> Result<(), TableError> {
+        if let Some(reason) = drop_reason(self.filters, values) {
+            self.stats.dropped(reason);
+            return Ok(());
         }
+        self.cells.clear();
+        self.cells.extend(self.columns.cells(values, known));
         self.table.write(record, &self.cells)
     }
 

@@ -6,6 +6,7 @@ use super::compute::Values;
 use super::rows::WriteRows;
 use crate::atomic::folder::AtomicFolder;
 use crate::atomic::{AtomicError, AtomicFile};
+use crate::diagnostics::Diagnostics;
 use crate::embed::{EmbedOptions, IMAGE_COLUMN, TEXT_COLUMN, VectorLayout};
 use crate::row::RowErrorKind;
 use crate::table::{Layout, Record, TableError};
@@ -114,10 +115,17 @@ fn finished(file: ParquetFile<AtomicFile>, options: &EmbedOptions) -> Result<Ato
 pub(super) struct VectorRows<'a>(pub(super) &'a mut VectorOutput);
 
 impl WriteRows for VectorRows<'_> {
-    fn write(&mut self, record: Record, values: Result<&Values, RowErrorKind>) -> Result<(), TableError> {
+    fn write(
+        &mut self,
+        record: Record,
+        values: Result<&Values, RowErrorKind>,
+        _: &Diagnostics,
+    ) -> Result<(), TableError> {
         let vectors = match values {
             Ok(Values::Vectors(vectors)) => Ok(vectors),
-            Ok(Values::Scores(_)) => unreachable!("a run that keeps vectors computes no scores"),
+            Ok(Values::Scores(_) | Values::Dropped(_)) => {
+                unreachable!("a run that keeps vectors computes no scores and drops no rows")
+            }
             Err(kind) => Err(kind),
         };
         let texts = record.texts();

@@ -13,6 +13,7 @@ use super::distribution::Distribution;
 use super::timings::Timings;
 use super::{Stage, Stats};
 use crate::atomic::{AtomicError, AtomicFile};
+use crate::filters::{DropReason, Filters};
 use crate::options::{Output, ScoreColumn, ScoreOptions};
 use crate::row::RowErrorKind;
 
@@ -49,6 +50,10 @@ pub struct Summary {
     pub taken_over: u64,
     /// Those without, by the kind of error; kinds that did not occur are left out.
     pub failures: BTreeMap<&'static str, u64>,
+    /// The rows that were written: all but those that filters dropped.
+    pub written: u64,
+    /// Those that filters dropped, by the reason; reasons that did not occur are left out.
+    pub dropped: BTreeMap<&'static str, u64>,
     /// The captions that were longer than the model reads.
     pub truncated_captions: u64,
     /// The rows with another number of fields than the header.
@@ -159,6 +164,8 @@ pub struct RunOptions {
     pub apply_orientation: bool,
     /// What transparent pictures were laid over, as red, green and blue.
     pub background: Option<[u8; 3]>,
+    /// Which rows and columns were taken and written.
+    pub filters: Filters,
 }
 
 /// What ran.
@@ -191,16 +198,24 @@ impl Stats {
             .collect();
         let scored = self.scored.load(Ordering::Relaxed);
         let failed = failures.values().sum();
+        let rows = self.rows();
+        let dropped: BTreeMap<_, _> = DropReason::ALL
+            .iter()
+            .map(|reason| (reason.name(), self.dropped[*reason as usize].load(Ordering::Relaxed)))
+            .filter(|(_, count)| *count > 0)
+            .collect();
         let stages = Stage::ALL
             .iter()
             .map(|stage| (stage.name(), self.nanoseconds[*stage as usize].load(Ordering::Relaxed) as f64 / 1e9))
             .collect();
         Summary {
-            rows: scored + failed,
+            rows,
             scored,
             failed,
             taken_over: self.taken_over.load(Ordering::Relaxed),
             failures,
+            written: rows.saturating_sub(dropped.values().sum()),
+            dropped,
             truncated_captions: self.truncated_captions.load(Ordering::Relaxed),
             ragged_rows: self.ragged_rows.load(Ordering::Relaxed),
             not_numbers: self.not_numbers.load(Ordering::Relaxed),
@@ -292,6 +307,7 @@ impl From<&ScoreOptions> for RunOptions {
             max_pixels: options.decode.max_pixels,
             apply_orientation: options.decode.apply_orientation,
             background: options.decode.background,
+            filters: options.filters.clone(),
         }
     }
 }
@@ -320,6 +336,14 @@ impl fmt::Display for Summary {
         }
         if self.nothing_to_do.is_none() && self.rows > self.taken_over && self.seconds.total > 0.0 {
             write!(f, " ({:.1} rows/s)", (self.rows - self.taken_over) as f64 / self.seconds.total)?;
+        }
+        for reason in DropReason::ALL {
+            if let Some(count) = self.dropped.get(reason.name()) {
+                write!(f, "\ndropped {}: {count}", reason.phrase())?;
+            }
+        }
+        if !self.dropped.is_empty() {
+            write!(f, "\n{} written", plural(self.written, "row", "rows"))?;
         }
         for score in &self.scores {
             let Some(quantiles) = &score.quantiles else { continue };

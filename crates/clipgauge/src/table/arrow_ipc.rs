@@ -12,15 +12,16 @@ use std::mem;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
 
-use arrow_array::builder::StringBuilder;
-use arrow_array::{ArrayRef, Float32Array, RecordBatch};
+use arrow_array::{ArrayRef, BooleanArray, Float32Array, Int64Array, RecordBatch, StringArray};
+use arrow_buffer::BooleanBufferBuilder;
 use arrow_ipc::CompressionType;
 use arrow_ipc::reader::{FileReader, StreamReader};
 use arrow_ipc::writer::{FileWriter, IpcWriteOptions, StreamWriter};
 use arrow_schema::{ArrowError, SchemaRef};
+use arrow_select::filter::filter_record_batch;
 
 use crate::options::ScoreOptions;
-use crate::row::{Row, RowErrorKind};
+use crate::row::Row;
 use crate::vectors::of_arrow;
 
 use super::arrow_batch::{Batch, BatchRow};
@@ -28,7 +29,8 @@ use super::arrow_record::{ArrowRecord, Rows};
 use super::arrow_rows;
 use super::arrow_schema::with_columns;
 use super::columns::Added;
-use super::{Cell, Position, ReadTable, Record, TableError, WriteTable};
+use super::kept::Kept;
+use super::{Cell, CellKind, Position, ReadTable, Record, TableError, WriteTable};
 
 pub(super) use join::join;
 
@@ -82,11 +84,11 @@ fn open(
     options: &ScoreOptions,
 ) -> Result<(ArrowReader, ArrowLayout), TableError> {
     let columns = arrow_rows::find(schema, options)?;
-    let scores = options.score_columns().len();
     let layout = ArrowLayout {
         names: arrow_rows::names(schema),
-        schema: Arc::new(with_columns(schema, &columns.added, scores)),
+        schema: Arc::new(with_columns(schema, &columns.added, &columns.kept)),
         added: columns.added,
+        kept: columns.kept,
         kind,
     };
     let reader = ArrowReader {
@@ -204,6 +206,7 @@ pub struct ArrowLayout {
     names: Vec<String>,
     schema: SchemaRef,
     added: Vec<Added>,
+    kept: Kept,
     kind: Kind,
 }
 
@@ -212,8 +215,8 @@ impl ArrowLayout {
         self.added.iter().map(|column| column.name.as_str())
     }
 
-    pub(super) fn into_added(self) -> Vec<Added> {
-        self.added
+    pub(super) fn into_columns(self) -> (Vec<Added>, Kept) {
+        (self.added, self.kept)
     }
 
     pub(super) fn names(&self) -> Vec<String> {
@@ -222,14 +225,15 @@ impl ArrowLayout {
 
     /// Begins the table.
     pub(super) fn writer<'a>(self, out: Box<dyn Write + Send + 'a>) -> Result<ArrowWriter<'a>, TableError> {
-        let Self { schema, added, kind, .. } = self;
+        let Self { schema, added, kept, kind, .. } = self;
         let options = IpcWriteOptions::default().try_with_compression(kind.codec).map_err(write_error)?;
         let out = if kind.is_stream {
             Out::Stream(StreamWriter::try_new_with_options(out, &schema, options).map_err(write_error)?)
         } else {
             Out::File(FileWriter::try_new_with_options(out, &schema, options).map_err(write_error)?)
         };
-        Ok(ArrowWriter { out, schema, cells: added.iter().map(|_| Vec::new()).collect(), added, run: None })
+        let cells = added.iter().map(|_| Vec::new()).collect();
+        Ok(ArrowWriter { out, schema, cells, added, kept, batch: None })
     }
 }
 
@@ -243,33 +247,48 @@ pub(super) struct ArrowWriter<'a> {
     out: Out<'a>,
     schema: SchemaRef,
     added: Vec<Added>,
-    /// The cells of the run, a list for each column.
+    kept: Kept,
+    /// The cells of the batch under way, a list for each column.
     cells: Vec<Vec<Cell>>,
-    /// Rows of one batch that follow each other and wait to be written.
-    run: Option<Run>,
+    /// A batch of which rows wait to be written.
+    batch: Option<Waiting>,
 }
 
-struct Run {
+/// Rows of one batch, in their order.
+struct Waiting {
     rows: Arc<Rows>,
-    start: usize,
-    length: usize,
+    /// Which they are.
+    chosen: Vec<usize>,
+}
+
+impl Waiting {
+    /// The rows as a batch of their own.
+    fn take(self) -> Result<RecordBatch, ArrowError> {
+        let Self { rows, chosen } = self;
+        let (first, count) = (chosen[0], chosen.len());
+        if chosen[count - 1] - first + 1 == count {
+            return Ok(rows.batch.slice(first, count));
+        }
+        let mut is_chosen = BooleanBufferBuilder::new(rows.batch.num_rows());
+        is_chosen.append_n(rows.batch.num_rows(), false);
+        chosen.into_iter().for_each(|row| is_chosen.set_bit(row, true));
+        filter_record_batch(&rows.batch, &BooleanArray::new(is_chosen.finish(), None))
+    }
 }
 
 impl ArrowWriter<'_> {
-    fn write_run(&mut self) -> Result<(), ArrowError> {
-        let Some(Run { rows, start, length }) = self.run.take() else { return Ok(()) };
-        let mut columns = rows.batch.slice(start, length).columns().to_vec();
+    fn write_waiting(&mut self) -> Result<(), ArrowError> {
+        let Some(waiting) = self.batch.take() else { return Ok(()) };
+        let mut columns = waiting.take()?.columns().to_vec();
+        let mut appended = Vec::new();
         for (column, cells) in self.added.iter().zip(&mut self.cells) {
-            let data_type = match column.replaces {
-                Some(place) => self.schema.field(place),
-                None => self.schema.field(columns.len()),
-            };
-            let new = new_column(data_type.data_type().is_floating(), &mem::take(cells));
+            let new = new_column(column.kind, &mem::take(cells));
             match column.replaces {
                 Some(place) => columns[place] = new,
-                None => columns.push(new),
+                None => appended.push(new),
             }
         }
+        let columns = self.kept.of(columns).into_iter().chain(appended).collect();
         let batch = RecordBatch::try_new(Arc::clone(&self.schema), columns)?;
         match &mut self.out {
             Out::File(out) => out.write(&batch),
@@ -278,7 +297,7 @@ impl ArrowWriter<'_> {
     }
 
     fn end(&mut self) -> Result<(), ArrowError> {
-        self.write_run()?;
+        self.write_waiting()?;
         match &mut self.out {
             Out::File(out) => out.finish(),
             Out::Stream(out) => out.finish(),
@@ -289,18 +308,18 @@ impl ArrowWriter<'_> {
 impl WriteTable for ArrowWriter<'_> {
     fn write(&mut self, record: Record, cells: &[Cell]) -> Result<(), TableError> {
         let Record::Arrow(ArrowRecord { rows, row }) = record else { return Err(super::foreign_record()) };
-        match &mut self.run {
-            Some(run) if Arc::ptr_eq(&run.rows, &rows) && run.start + run.length == row => run.length += 1,
+        match &mut self.batch {
+            Some(waiting) if Arc::ptr_eq(&waiting.rows, &rows) => waiting.chosen.push(row),
             _ => {
-                self.write_run().map_err(write_error)?;
-                self.run = Some(Run { rows, start: row, length: 1 });
+                self.write_waiting().map_err(write_error)?;
+                self.batch = Some(Waiting { rows, chosen: vec![row] });
             }
         }
         for (column, cell) in self.cells.iter_mut().zip(cells) {
             column.push(*cell);
         }
-        if self.run.as_ref().is_some_and(|run| run.start + run.length == run.rows.batch.num_rows()) {
-            self.write_run().map_err(write_error)?;
+        if self.batch.as_ref().is_some_and(|waiting| row + 1 == waiting.rows.batch.num_rows()) {
+            self.write_waiting().map_err(write_error)?;
         }
         Ok(())
     }
@@ -324,22 +343,13 @@ impl WriteTable for ArrowWriter<'_> {
     }
 }
 
-fn new_column(is_score: bool, cells: &[Cell]) -> ArrayRef {
-    if is_score {
-        let score = |cell: &Cell| match cell {
-            Cell::Score(score) => *score,
-            Cell::ErrorKind(_) => None,
-        };
-        return Arc::new(cells.iter().map(score).collect::<Float32Array>());
+fn new_column(kind: CellKind, cells: &[Cell]) -> ArrayRef {
+    match kind {
+        CellKind::Number => Arc::new(cells.iter().map(Cell::number).collect::<Float32Array>()),
+        CellKind::Count => Arc::new(cells.iter().map(Cell::count).collect::<Int64Array>()),
+        CellKind::Truth => Arc::new(cells.iter().map(Cell::truth).collect::<BooleanArray>()),
+        CellKind::Text => Arc::new(cells.iter().map(Cell::text).collect::<StringArray>()),
     }
-    let mut kinds = StringBuilder::new();
-    for cell in cells {
-        kinds.append_option(match cell {
-            Cell::ErrorKind(kind) => kind.map(RowErrorKind::name),
-            Cell::Score(_) => None,
-        });
-    }
-    Arc::new(kinds.finish())
 }
 
 fn write_error(error: ArrowError) -> TableError {

@@ -1,9 +1,11 @@
 //! Which columns of a table are read and where the new ones go, whatever the table's format.
 
-use crate::options::ScoreOptions;
+use crate::options::{AddedColumn, ScoreOptions};
 
 use super::TableError;
+use super::cell::CellKind;
 use super::error::ColumnFlag;
+use super::kept::Kept;
 
 /// The columns of one table, as indices from 0.
 #[derive(Debug)]
@@ -12,8 +14,10 @@ pub(super) struct Columns {
     pub(super) image: usize,
     /// The one with the caption.
     pub(super) caption: usize,
-    /// Those that are written: the scores', then the error's if there is one.
+    /// Those that are added, in their order.
     pub(super) added: Vec<Added>,
+    /// Those of the table that are written.
+    pub(super) kept: Kept,
 }
 
 /// A column that is written.
@@ -21,6 +25,8 @@ pub(super) struct Columns {
 pub(super) struct Added {
     /// Its name.
     pub(super) name: String,
+    /// What it holds.
+    pub(super) kind: CellKind,
     /// The column whose place it takes; `None` for a place behind all others.
     pub(super) replaces: Option<usize>,
 }
@@ -31,13 +37,13 @@ impl Columns {
         let header = Header { names, options };
         let image = header.needed(&options.image_column, ColumnFlag::Image)?;
         let caption = header.needed(&options.caption_column, ColumnFlag::Caption)?;
-        let scores = options.score_columns();
-        let mut added =
-            scores.iter().map(|column| header.added(&column.name, ColumnFlag::Score)).collect::<Result<Vec<_>, _>>()?;
-        if let Some(column) = &options.error_column {
-            added.push(header.added(column, ColumnFlag::Error)?);
-        }
-        Ok(Self { image, caption, added })
+        let added = options.added_columns();
+        let added = added.into_iter().map(|column| header.added(column)).collect::<Result<Vec<_>, _>>()?;
+        let kept = match &options.filters.keep_columns {
+            Some(wanted) => header.kept(wanted, &added)?,
+            None => Kept::default(),
+        };
+        Ok(Self { image, caption, added, kept })
     }
 }
 
@@ -48,25 +54,33 @@ struct Header<'a> {
 
 impl Header<'_> {
     fn needed(&self, column: &str, flag: ColumnFlag) -> Result<usize, TableError> {
-        self.only(column, flag)?.ok_or_else(|| TableError::MissingColumn {
+        self.only(column, flag)?.ok_or_else(|| self.missing(column, flag))
+    }
+
+    fn missing(&self, column: &str, flag: ColumnFlag) -> TableError {
+        TableError::MissingColumn {
             name: self.options.input.to_string(),
             column: column.to_owned(),
             flag,
             there: self.names.to_vec(),
             nearest: self.nearest(column, flag).cloned(),
-        })
+        }
     }
 
-    fn added(&self, column: &str, flag: ColumnFlag) -> Result<Added, TableError> {
-        let replaces = self.only(column, flag);
+    fn added(&self, AddedColumn { name, kind, flag }: AddedColumn) -> Result<Added, TableError> {
+        let replaces = self.only(&name, flag);
         if !self.options.replaces_columns() && !matches!(replaces, Ok(None)) {
-            return Err(TableError::ColumnExists {
-                name: self.options.input.to_string(),
-                column: column.to_owned(),
-                flag,
-            });
+            return Err(TableError::ColumnExists { name: self.options.input.to_string(), column: name, flag });
         }
-        Ok(Added { name: column.to_owned(), replaces: replaces? })
+        Ok(Added { name, kind, replaces: replaces? })
+    }
+
+    /// The columns of these names. Of two with one name, both stay.
+    fn kept(&self, wanted: &[String], added: &[Added]) -> Result<Kept, TableError> {
+        match wanted.iter().find(|name| !self.names.contains(name)) {
+            Some(column) => Err(self.missing(column, ColumnFlag::Keep)),
+            None => Ok(Kept::only(self.names, wanted, added)),
+        }
     }
 
     /// The column of this name. Two are an error only here, where one of them is needed.
@@ -87,15 +101,17 @@ impl Header<'_> {
     /// The column that is most likely meant, if one is likely: it is spelt nearly so, or is called what others call it.
     fn nearest(&self, column: &str, flag: ColumnFlag) -> Option<&String> {
         let taken = match flag {
-            ColumnFlag::Image => &self.options.caption_column,
-            _ => &self.options.image_column,
+            ColumnFlag::Image => Some(&self.options.caption_column),
+            ColumnFlag::Keep => None,
+            _ => Some(&self.options.image_column),
         };
         let plain = |name: &str| name.trim().to_lowercase();
-        let free = || self.names.iter().filter(|name| *name != taken);
+        let free = || self.names.iter().filter(|name| Some(*name) != taken);
         let likeness = |name: &str| strsim::normalized_damerau_levenshtein(&plain(name), &plain(column));
         let alike = free().filter(|name| likeness(name) >= ALIKE).max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
         let familiar = match flag {
             ColumnFlag::Image => IMAGE_NAMES,
+            ColumnFlag::Keep => &[],
             _ => CAPTION_NAMES,
         };
         alike.or_else(|| familiar.iter().find_map(|known| free().find(|name| plain(name) == *known)))

@@ -5,10 +5,10 @@
 
 use std::io::{self, Write};
 
-use crate::row::RowErrorKind;
-
+#[cfg(feature = "parquet")]
+use super::CellKind;
 use super::columns::Added;
-use super::number::write_f32;
+use super::kept::Kept;
 use super::{Cell, Record, TableError, TableFormat, WriteTable};
 
 /// What the written table looks like.
@@ -17,9 +17,8 @@ pub struct ConvertedLayout {
     /// The columns of the table that was read.
     pub(super) names: Vec<String>,
     pub(super) added: Vec<Added>,
-    /// How many of the added columns have scores.
-    #[cfg_attr(not(feature = "parquet"), expect(dead_code, reason = "texts need not be told from numbers in text"))]
-    pub(super) scores: usize,
+    /// Those of the table that was read that are written.
+    pub(super) kept: Kept,
     pub(super) format: TableFormat,
 }
 
@@ -39,7 +38,11 @@ impl ConvertedLayout {
             None => (name.clone(), Source::Old(old)),
         });
         let news = self.added.iter().enumerate().filter(|(_, column)| column.replaces.is_none());
-        olds.chain(news.map(|(new, column)| (column.name.clone(), Source::New(new)))).collect()
+        self.kept
+            .of(olds)
+            .into_iter()
+            .chain(news.map(|(new, column)| (column.name.clone(), Source::New(new))))
+            .collect()
     }
 
     /// Begins the table.
@@ -47,7 +50,7 @@ impl ConvertedLayout {
         let (names, sources): (Vec<_>, Vec<_>) = self.columns().into_iter().unzip();
         match self.format {
             #[cfg(feature = "parquet")]
-            TableFormat::Parquet => Ok(Box::new(IntoParquet::new(out, names, sources, self.scores)?)),
+            TableFormat::Parquet => Ok(Box::new(IntoParquet::new(out, names, sources, &self.added)?)),
             TableFormat::Jsonl => {
                 let names = names.into_iter().map(|name| serde_json::Value::from(name).to_string()).collect();
                 Ok(Box::new(IntoLines { out, names, sources }))
@@ -63,18 +66,6 @@ impl ConvertedLayout {
     }
 }
 
-/// A cell as text.
-fn text_of(cell: &Cell) -> Option<String> {
-    match cell {
-        Cell::Score(score) => score.map(|score| {
-            let mut text = Vec::new();
-            write_f32(&mut text, score);
-            String::from_utf8_lossy(&text).into_owned()
-        }),
-        Cell::ErrorKind(kind) => kind.map(|kind: RowErrorKind| kind.name().to_owned()),
-    }
-}
-
 /// Writes CSV and TSV.
 struct IntoText<W: Write> {
     writer: csv::Writer<W>,
@@ -87,7 +78,7 @@ impl<W: Write + Send> WriteTable for IntoText<W> {
         for source in &self.sources {
             let text = match source {
                 Source::Old(old) => texts.get_mut(*old).and_then(Option::take),
-                Source::New(new) => cells.get(*new).and_then(text_of),
+                Source::New(new) => cells.get(*new).and_then(Cell::text),
             };
             self.writer.write_field(text.unwrap_or_default()).map_err(csv_error)?;
         }
@@ -121,26 +112,21 @@ struct IntoLines<W: Write> {
 impl<W: Write + Send> WriteTable for IntoLines<W> {
     fn write(&mut self, record: Record, cells: &[Cell]) -> Result<(), TableError> {
         let values = record.json();
-        let mut line = String::from("{");
+        let mut line = b"{".to_vec();
         for (index, (name, source)) in self.names.iter().zip(&self.sources).enumerate() {
-            line.push_str(if index > 0 { ", " } else { "" });
-            line.push_str(name);
-            line.push_str(": ");
+            line.extend_from_slice(if index > 0 { b", " } else { b"" });
+            line.extend_from_slice(name.as_bytes());
+            line.extend_from_slice(b": ");
             match source {
-                Source::Old(old) => line.push_str(values.get(*old).map_or("null", String::as_str)),
+                Source::Old(old) => line.extend_from_slice(values.get(*old).map_or("null", String::as_str).as_bytes()),
                 Source::New(new) => match cells.get(*new) {
-                    Some(cell @ Cell::Score(Some(score))) if score.is_finite() => {
-                        line.push_str(&text_of(cell).unwrap_or_default());
-                    }
-                    Some(Cell::ErrorKind(Some(kind))) => {
-                        line.push_str(&serde_json::Value::from(kind.name()).to_string());
-                    }
-                    _ => line.push_str("null"),
+                    Some(cell) => cell.write_json(&mut line),
+                    None => line.extend_from_slice(b"null"),
                 },
             }
         }
-        line.push_str("}\n");
-        self.out.write_all(line.as_bytes()).map_err(TableError::Write)
+        line.extend_from_slice(b"}\n");
+        self.out.write_all(&line).map_err(TableError::Write)
     }
 
     fn flush(&mut self) -> Result<(), TableError> {
@@ -162,11 +148,16 @@ struct IntoParquet<W: Write + Send> {
 
 #[cfg(feature = "parquet")]
 impl<W: Write + Send> IntoParquet<W> {
-    fn new(out: W, names: Vec<String>, sources: Vec<Source>, scores: usize) -> Result<Self, TableError> {
+    fn new(out: W, names: Vec<String>, sources: Vec<Source>, added: &[Added]) -> Result<Self, TableError> {
         use crate::vectors::{Column, ParquetFile, distinct};
         let column = |(name, source): (String, &Source)| match source {
-            Source::New(new) if *new < scores => Column::Number { name },
-            _ => Column::Text { name },
+            Source::New(new) => match added[*new].kind {
+                CellKind::Number => Column::Number { name },
+                CellKind::Count => Column::Count { name },
+                CellKind::Truth => Column::Truth { name },
+                CellKind::Text => Column::Text { name },
+            },
+            Source::Old(_) => Column::Text { name },
         };
         let columns = distinct(names).into_iter().zip(&sources).map(column).collect();
         let file = ParquetFile::new(out, columns, &[]).map_err(TableError::Write)?;
@@ -179,12 +170,14 @@ impl<W: Write + Send> WriteTable for IntoParquet<W> {
     fn write(&mut self, record: Record, cells: &[Cell]) -> Result<(), TableError> {
         use crate::vectors::Value;
         let texts = record.texts();
+        let added: Vec<Option<String>> = cells.iter().map(Cell::text).collect();
         let value = |source: &Source| match source {
             Source::Old(old) => Value::Text(texts.get(*old).and_then(Option::as_deref)),
-            Source::New(new) => match cells.get(*new) {
-                Some(Cell::Score(score)) => Value::Number(*score),
-                Some(Cell::ErrorKind(kind)) => Value::Text(kind.map(RowErrorKind::name)),
-                None => Value::Text(None),
+            Source::New(new) => match cells[*new].kind() {
+                CellKind::Number => Value::Number(cells[*new].number()),
+                CellKind::Count => Value::Count(cells[*new].count()),
+                CellKind::Truth => Value::Truth(cells[*new].truth()),
+                CellKind::Text => Value::Text(added[*new].as_deref()),
             },
         };
         let values: Vec<_> = self.sources.iter().map(value).collect();

@@ -14,7 +14,7 @@ use crate::options::ScoreOptions;
 use crate::row::{Row, RowError, RowErrorKind, RowImage};
 
 use super::columns::{Added, Columns};
-use super::number::write_f32;
+use super::kept::Kept;
 use super::scan::{QUOTE, RawRecord, Scanned, Scanner};
 use super::{Cell, Position, ReadTable, Record, TableError, WriteTable, sniff};
 
@@ -63,10 +63,10 @@ pub(super) fn open(
         Scanned::End(_) | Scanned::TooLong => return Err(TableError::NoHeader { name }),
     };
     let names = names_of(&header);
-    let Columns { image, caption, added } = Columns::find(&names, options)?;
+    let Columns { image, caption, added, kept } = Columns::find(&names, options)?;
 
     let rest = Rest::default();
-    let layout = DelimitedLayout { bom, header, delimiter, added, rest: Arc::clone(&rest) };
+    let layout = DelimitedLayout { bom, header, delimiter, added, kept, rest: Arc::clone(&rest) };
     let width = layout.header.len();
     let bom_bytes = bom.len() as u64;
     Ok((DelimitedReader { scanner, name, image, caption, width, bom_bytes, total_bytes, rows: 0, rest }, layout))
@@ -143,6 +143,7 @@ pub struct DelimitedLayout {
     header: RawRecord,
     delimiter: u8,
     added: Vec<Added>,
+    kept: Kept,
     rest: Rest,
 }
 
@@ -151,8 +152,8 @@ impl DelimitedLayout {
         self.added.iter().map(|added| added.name.as_str())
     }
 
-    pub(super) fn into_added(self) -> Vec<Added> {
-        self.added
+    pub(super) fn into_columns(self) -> (Vec<Added>, Kept) {
+        (self.added, self.kept)
     }
 
     /// Leaves blank lines after the last row to somebody else.
@@ -169,13 +170,14 @@ impl DelimitedLayout {
         let header = mem::take(&mut self.header);
         let width = header.len();
         let mut line = self.bom.to_vec();
-        let name = |index: usize, line: &mut Vec<u8>| match self.added[index].replaces {
+        let shape = Shape { delimiter: self.delimiter, added: self.added, kept: self.kept };
+        let name = |index: usize, line: &mut Vec<u8>| match shape.added[index].replaces {
             Some(replaced) => line.extend_from_slice(header.raw(replaced).unwrap_or_default()),
-            None => write_cell(line, self.added[index].name.as_bytes(), self.delimiter),
+            None => write_cell(line, shape.added[index].name.as_bytes(), shape.delimiter),
         };
-        write_record(&mut line, &header, width, self.delimiter, &self.added, name);
+        shape.write(&mut line, &header, width, name);
         out.write_all(&line).map_err(TableError::Write)?;
-        Ok(DelimitedWriter { out, line, delimiter: self.delimiter, added: self.added, rest: self.rest })
+        Ok(DelimitedWriter { out, line, shape, rest: self.rest })
     }
 }
 
@@ -183,26 +185,21 @@ impl DelimitedLayout {
 pub(super) struct DelimitedWriter<'a> {
     out: Box<dyn Write + Send + 'a>,
     line: Vec<u8>,
-    delimiter: u8,
-    added: Vec<Added>,
+    shape: Shape,
     rest: Rest,
 }
 
 impl WriteTable for DelimitedWriter<'_> {
     fn write(&mut self, record: Record, cells: &[Cell]) -> Result<(), TableError> {
         let Record::Delimited(DelimitedRecord { raw, width }) = record else { return Err(super::foreign_record()) };
-        let delimiter = self.delimiter;
+        let delimiter = self.shape.delimiter;
         self.line.clear();
-        let cell = |index: usize, line: &mut Vec<u8>| match cells.get(index) {
-            Some(Cell::Score(Some(score))) => {
-                let mut number = Vec::new();
-                write_f32(&mut number, *score);
-                write_cell(line, &number, delimiter);
+        let cell = |index: usize, line: &mut Vec<u8>| {
+            if let Some(text) = cells.get(index).and_then(Cell::text) {
+                write_cell(line, text.as_bytes(), delimiter);
             }
-            Some(Cell::ErrorKind(Some(kind))) => write_cell(line, kind.name().as_bytes(), delimiter),
-            Some(Cell::Score(None) | Cell::ErrorKind(None)) | None => {}
         };
-        write_record(&mut self.line, &raw, width, delimiter, &self.added, cell);
+        self.shape.write(&mut self.line, &raw, width, cell);
         self.out.write_all(&self.line).map_err(TableError::Write)
     }
 
@@ -217,41 +214,57 @@ impl WriteTable for DelimitedWriter<'_> {
     }
 }
 
-/// Writes a record with its new cells; `cell` writes the one of an added column.
-fn write_record(
-    line: &mut Vec<u8>,
-    record: &RawRecord,
-    width: usize,
+/// Where the cells of a written record come from.
+struct Shape {
     delimiter: u8,
-    added: &[Added],
-    cell: impl Fn(usize, &mut Vec<u8>),
-) {
-    let fields = record.len().max(width);
-    let appends = added.iter().any(|column| column.replaces.is_none());
-    line.extend_from_slice(record.lead());
-    for index in 0..fields {
-        if index > 0 {
-            line.push(delimiter);
-        }
-        match added.iter().position(|column| column.replaces == Some(index)) {
-            Some(column) => cell(column, line),
-            None => {
-                line.extend_from_slice(record.raw(index).unwrap_or_default());
-                let is_followed = index + 1 < fields || (appends && index + 1 == width);
-                if record.has_open_quote() && index + 1 == record.len() && is_followed {
-                    // Left open, the quote would take the cells behind it into its own.
-                    line.push(QUOTE);
+    added: Vec<Added>,
+    kept: Kept,
+}
+
+impl Shape {
+    /// Writes a record with its new cells; `cell` writes the one of an added column.
+    fn write(&self, line: &mut Vec<u8>, record: &RawRecord, width: usize, cell: impl Fn(usize, &mut Vec<u8>)) {
+        let fields = record.len().max(width);
+        let appended = || self.added.iter().enumerate().filter(|(_, column)| column.replaces.is_none());
+        line.extend_from_slice(record.lead());
+        let start = line.len();
+        let mut is_first = true;
+        let mut separate = |line: &mut Vec<u8>| {
+            if !std::mem::take(&mut is_first) {
+                line.push(self.delimiter);
+            }
+        };
+        for index in 0..fields {
+            match self.added.iter().position(|column| column.replaces == Some(index)) {
+                Some(column) => {
+                    separate(line);
+                    cell(column, line);
+                }
+                None if self.kept.has(index) => {
+                    separate(line);
+                    line.extend_from_slice(record.raw(index).unwrap_or_default());
+                    let is_followed = (index + 1..fields).any(|later| self.kept.has(later))
+                        || (index < width && appended().next().is_some());
+                    if record.has_open_quote() && index + 1 == record.len() && is_followed {
+                        // Left open, the quote would take the cells behind it into its own.
+                        line.push(QUOTE);
+                    }
+                }
+                None => {}
+            }
+            if index + 1 == width {
+                for (column, _) in appended() {
+                    separate(line);
+                    cell(column, line);
                 }
             }
         }
-        if index + 1 == width {
-            for (column, _) in added.iter().enumerate().filter(|(_, column)| column.replaces.is_none()) {
-                line.push(delimiter);
-                cell(column, line);
-            }
+        if line.len() == start && !self.kept.is_all() {
+            // A line without a byte would be no row.
+            line.extend_from_slice(&[QUOTE, QUOTE]);
         }
+        line.extend_from_slice(record.ending());
     }
-    line.extend_from_slice(record.ending());
 }
 
 /// Writes a cell, in quotes where it would be read as something else without.

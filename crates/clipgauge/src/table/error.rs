@@ -1,6 +1,7 @@
 //! Why a table cannot be read or written. Each message names the thing, the reason and the remedy, in that order.
 
 use std::io;
+use std::path::PathBuf;
 
 use crate::options::shell_word;
 
@@ -164,6 +165,21 @@ pub enum TableError {
         #[source]
         source: io::Error,
     },
+    /// The table is not as it was when it was read before.
+    #[error("{name} was changed while it was read twice; run again when nobody writes to it")]
+    Changed {
+        /// The table.
+        name: String,
+    },
+    /// What has to wait on the disk finds no place there.
+    #[error("scores cannot be kept in {} until the best are known; make room there", folder.display())]
+    Spool {
+        /// The folder.
+        folder: PathBuf,
+        /// What the system says.
+        #[source]
+        source: io::Error,
+    },
     /// A needed column is there more than once.
     #[error("{name} has {count} columns `{column}`; rename all but one, or choose another with {} NAME", flag.name())]
     DuplicateColumn {
@@ -177,7 +193,7 @@ pub enum TableError {
         flag: ColumnFlag,
     },
     /// A column that would be added is there already.
-    #[error("{name} has a column `{column}` already; choose another name with {} NAME, or replace it with --overwrite", flag.name())]
+    #[error("{name} has a column `{column}` already; {}, or replace it with --overwrite", flag.choose())]
     ColumnExists {
         /// The table.
         name: String,
@@ -235,6 +251,8 @@ impl TableError {
             self,
             Self::Read { .. }
                 | Self::Damaged { .. }
+                | Self::Changed { .. }
+                | Self::Spool { .. }
                 | Self::Write(_)
                 | Self::RecordTooLong { .. }
                 | Self::LineTooLong { .. }
@@ -258,6 +276,10 @@ pub enum ColumnFlag {
     Score,
     /// The column with the kind of error.
     Error,
+    /// The columns that are written.
+    Keep,
+    /// The columns of diagnostics.
+    Diagnostics,
 }
 
 impl ColumnFlag {
@@ -268,6 +290,17 @@ impl ColumnFlag {
             Self::Caption => "--caption-column",
             Self::Score => "--column",
             Self::Error => "--error-column",
+            Self::Keep => "--keep-columns",
+            Self::Diagnostics => "--diagnostics",
+        }
+    }
+
+    /// What to do about a column of a name that is taken.
+    fn choose(self) -> String {
+        match self {
+            // Their names cannot be chosen.
+            Self::Diagnostics => format!("rename it, leave {} away", self.name()),
+            _ => format!("choose another name with {} NAME", self.name()),
         }
     }
 
@@ -281,6 +314,7 @@ impl ColumnFlag {
     fn remedy(self, nearest: Option<&str>) -> String {
         match nearest {
             Some(column) => format!("did you mean {} {}?", self.name(), shell_word(column)),
+            None if self == Self::Keep => format!("leave it away in {}.", self.name()),
             None => format!("name it with {} NAME.", self.name()),
         }
     }

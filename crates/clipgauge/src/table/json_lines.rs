@@ -12,11 +12,12 @@ use std::io::{Read, Write};
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
+use memchr::memchr;
+
 use crate::options::ScoreOptions;
 use crate::row::{Row, RowError, RowErrorKind, RowImage};
 
 use super::columns::Columns;
-use super::number::write_f32;
 use super::{Cell, Position, ReadTable, Record, TableError, WriteTable, sniff};
 use lines::{Line, Lines};
 use object::{Object, Value};
@@ -42,6 +43,8 @@ struct Place {
     end: usize,
     has_fields: bool,
     is_spaced: bool,
+    /// The fields that stay, each from its name to the end of its value; `None` if all do.
+    kept: Option<Vec<Range<usize>>>,
     /// The value that each added one takes the place of.
     replaced: Vec<Option<Range<usize>>>,
 }
@@ -55,7 +58,7 @@ impl JsonRecord {
     pub(super) fn texts(&self) -> Vec<Option<String>> {
         let text = self.line.text();
         let names: Vec<&str> = self.names.iter().map(String::as_str).collect();
-        let Ok(object) = Object::scan(text, &names, &mut |_| ()) else { return vec![None; names.len()] };
+        let Ok(object) = Object::scan(text, &names, &mut |_, _| ()) else { return vec![None; names.len()] };
         let value = |place: Option<Range<usize>>| match Value::of(&text[place?]) {
             Value::Null => None,
             Value::Text(text) => Some(text),
@@ -78,7 +81,8 @@ pub(super) fn open(
     let sniff::Text { bom, rest: text } = sniff::begin(input, &options.input)?;
 
     let mut lines = Lines::new(text, name.clone());
-    let needed = [options.image_column.as_str(), options.caption_column.as_str()];
+    let mut needed = vec![options.image_column.as_str(), options.caption_column.as_str()];
+    needed.extend(options.filters.keep_columns.iter().flatten().map(String::as_str));
     let mut names: Vec<String> = Vec::new();
     let (mut peeked, mut bytes, mut first_error) = (VecDeque::new(), 0, None);
     let mut has_objects = false;
@@ -87,7 +91,7 @@ pub(super) fn open(
         |names: &[String]| total_bytes.is_none() && needed.iter().all(|needed| names.iter().any(|name| name == needed));
     while peeked.len() < PEEKED_ROWS && bytes < PEEKED_BYTES && !is_enough(&names) {
         let Some(line) = lines.next(peeked.len() as u64 + 1)? else { break };
-        let mut see = |name: &str| {
+        let mut see = |name: &str, _| {
             if !names.iter().any(|known| known == name) {
                 names.push(name.to_owned());
             }
@@ -99,7 +103,7 @@ pub(super) fn open(
         bytes += line.size();
         peeked.push_back((line, lines.position()));
     }
-    let added = options.added_names();
+    let added: Vec<String> = options.added_columns().into_iter().map(|column| column.name).collect();
     match first_error {
         Some(error) if !has_objects => return Err(TableError::NoObjects { name, reason: error.to_string() }),
         // A table without a row has no columns, and none that is missing.
@@ -109,11 +113,13 @@ pub(super) fn open(
     let (names, rest): (Arc<[String]>, _) = (names.into(), Rest::default());
     let layout = JsonLayout { bom, names: Arc::clone(&names), added: added.clone(), rest: Arc::clone(&rest) };
     let mut wanted = vec![options.image_column.clone(), options.caption_column.clone()];
+    let mut kept = options.filters.keep_columns.clone();
     if options.replaces_columns() {
+        kept.iter_mut().for_each(|kept| kept.extend(added.iter().cloned()));
         wanted.extend(added);
     }
     let bom_bytes = bom.len() as u64;
-    Ok((JsonReader { lines, peeked, wanted, names, bom_bytes, total_bytes, rows: 0, at: 0, rest }, layout))
+    Ok((JsonReader { lines, peeked, wanted, kept, names, bom_bytes, total_bytes, rows: 0, at: 0, rest }, layout))
 }
 
 /// Reads the rows of a table of JSON lines.
@@ -123,6 +129,8 @@ pub(super) struct JsonReader {
     peeked: VecDeque<(Line, u64)>,
     /// The image's and the caption's field, then those that are replaced.
     wanted: Vec<String>,
+    /// The fields that stay; `None` if all do.
+    kept: Option<Vec<String>>,
     names: Arc<[String]>,
     bom_bytes: u64,
     total_bytes: Option<u64>,
@@ -152,7 +160,15 @@ impl ReadTable for JsonReader {
         let wanted: Vec<&str> = self.wanted.iter().map(String::as_str).collect();
         let names = Arc::clone(&self.names);
         let text = line.text();
-        let object = match Object::scan(text, &wanted, &mut |_| ()) {
+        let mut kept = self.kept.as_ref().map(|_| Vec::new());
+        let mut see = |name: &str, place| {
+            if let (Some(kept), Some(names)) = (&mut kept, &self.kept)
+                && names.iter().any(|known| known == name)
+            {
+                kept.push(place);
+            }
+        };
+        let object = match Object::scan(text, &wanted, &mut see) {
             Ok(object) => object,
             Err(reason) => {
                 let error = Some(RowError::new(RowErrorKind::Corrupt, reason.to_string()));
@@ -174,7 +190,7 @@ impl ReadTable for JsonReader {
         let caption = text_of(1, "caption", RowErrorKind::NoCaption);
         let Object { mut found, end, has_fields, is_spaced } = object;
         let replaced = found.split_off(2);
-        let record = JsonRecord { line, place: Some(Place { end, has_fields, is_spaced, replaced }), names };
+        let record = JsonRecord { line, place: Some(Place { end, has_fields, is_spaced, kept, replaced }), names };
         Ok(Some(Row { number: self.rows, image, caption, error, record: Record::Json(record) }))
     }
 
@@ -247,44 +263,48 @@ impl WriteTable for JsonWriter<'_> {
 }
 
 fn write_object(out: &mut Vec<u8>, text: &[u8], place: Place, names: &[String], cells: &[Cell]) {
-    let Place { end, mut has_fields, is_spaced, replaced } = place;
+    let Place { end, mut has_fields, is_spaced, kept, replaced } = place;
     let replaced_by = |index: usize| replaced.get(index).cloned().flatten();
     let mut replacements: Vec<_> =
         (0..cells.len()).filter_map(|index| Some((replaced_by(index)?, &cells[index]))).collect();
     replacements.sort_by_key(|(range, _)| range.start);
-    let mut at = 0;
-    for (range, cell) in replacements {
-        out.extend_from_slice(&text[at..range.start]);
-        write_value(out, cell);
-        at = range.end;
+    let comma: &[u8] = if is_spaced { b", " } else { b"," };
+    match kept {
+        None => write_part(out, text, 0..end, &replacements),
+        Some(kept) => {
+            let brace = memchr(b'{', text).map_or(0, |brace| brace + 1);
+            out.extend_from_slice(&text[..brace]);
+            has_fields = !kept.is_empty();
+            for (index, field) in kept.into_iter().enumerate() {
+                out.extend_from_slice(if index > 0 { comma } else { b"" });
+                write_part(out, text, field, &replacements);
+            }
+        }
     }
-    out.extend_from_slice(&text[at..end]);
     for (index, (name, cell)) in names.iter().zip(cells).enumerate() {
         if replaced_by(index).is_some() {
             continue;
         }
         if has_fields {
-            out.extend_from_slice(if is_spaced { b", " } else { b"," });
+            out.extend_from_slice(comma);
         }
         has_fields = true;
         out.extend_from_slice(name.as_bytes());
         out.extend_from_slice(if is_spaced { b": " } else { b":" });
-        write_value(out, cell);
+        cell.write_json(out);
     }
     out.extend_from_slice(&text[end..]);
 }
 
-/// Writes a cell; JSON has no number that is none.
-fn write_value(out: &mut Vec<u8>, cell: &Cell) {
-    match cell {
-        Cell::Score(Some(score)) if score.is_finite() => write_f32(out, *score),
-        Cell::ErrorKind(Some(kind)) => {
-            out.push(b'"');
-            out.extend_from_slice(kind.name().as_bytes());
-            out.push(b'"');
-        }
-        Cell::Score(_) | Cell::ErrorKind(None) => out.extend_from_slice(b"null"),
+/// Writes a part of a line, with other values in their places.
+fn write_part(out: &mut Vec<u8>, text: &[u8], part: Range<usize>, replacements: &[(Range<usize>, &Cell)]) {
+    let mut at = part.start;
+    for (range, cell) in replacements.iter().filter(|(range, _)| part.contains(&range.start)) {
+        out.extend_from_slice(&text[at..range.start]);
+        cell.write_json(out);
+        at = range.end;
     }
+    out.extend_from_slice(&text[at..part.end]);
 }
 
 #[cfg(test)]

@@ -28,7 +28,8 @@ use crate::shard::Shard;
 
 use super::arrow_batch::{Batch, BatchRow};
 use super::arrow_rows;
-use super::columns::Added;
+use super::columns::{Added, Columns};
+use super::kept::Kept;
 use super::{Position, ReadTable, Record, TableError, WriteTable};
 use copy::{ParquetCopy, Plan};
 pub(super) use join::join;
@@ -56,11 +57,9 @@ pub(super) fn open(
     let columns = arrow_rows::find(&schema, options)?;
     let (image, caption) = (columns.image, columns.caption);
 
-    let scores = options.score_columns().len();
     let layout = ParquetLayout {
         names: arrow_rows::names(&schema),
-        plan: plan(file.clone(), with_index, &schema, columns.added, scores, caption, options.shard)
-            .map_err(damaged)?,
+        plan: plan(file.clone(), with_index, &schema, columns, options.shard).map_err(damaged)?,
     };
     let kept: Vec<usize> = if keeps_rows { (0..schema.fields().len()).collect() } else { vec![image, caption] };
     // What is read has the columns in the order of the file.
@@ -128,15 +127,14 @@ fn plan(
     file: PositionedFile,
     metadata: Arc<ParquetMetaData>,
     arrow: &SchemaRef,
-    added: Vec<Added>,
-    scores: usize,
-    caption: usize,
+    columns: Columns,
     shard: Option<Shard>,
 ) -> Result<Plan, ParquetError> {
-    let schema = footer::schema(metadata.file_metadata().schema(), &added, scores)?;
-    let properties = Arc::new(footer::properties(&metadata, arrow, &added, scores, caption));
+    let Columns { added, kept, caption, .. } = columns;
+    let schema = footer::schema(metadata.file_metadata().schema(), &added, &kept)?;
+    let properties = Arc::new(footer::properties(&metadata, arrow, &added, &kept, caption));
     let groups = shard.map_or(0..metadata.num_row_groups(), |shard| groups_of(&metadata, shard));
-    Ok(Plan { file, metadata, schema, properties, added, groups })
+    Ok(Plan { file, metadata, schema, properties, added, kept, groups })
 }
 
 /// The row groups of a part: those that begin in its share of the rows.
@@ -239,7 +237,7 @@ impl ReadTable for ParquetReader {
         self.rows += 1;
         let record = match self.keeps_rows {
             true => Record::Arrow(record),
-            false => Record::InFile,
+            false => Record::InFile(self.rows - 1),
         };
         Ok(Some(Row { number: self.first_row + self.rows, image, caption, error: None, record }))
     }
@@ -249,6 +247,10 @@ impl ReadTable for ParquetReader {
         let share = u128::from(self.total_bytes) * u128::from(self.rows) / u128::from(self.total_rows.max(1));
         let bytes_read = u64::try_from(share).unwrap_or(self.total_bytes);
         Position { rows: self.rows, bytes_read, total_bytes: Some(self.total_bytes) }
+    }
+
+    fn total_rows(&self) -> Option<u64> {
+        Some(self.total_rows)
     }
 }
 
@@ -264,8 +266,8 @@ impl ParquetLayout {
         self.plan.added.iter().map(|column| column.name.as_str())
     }
 
-    pub(super) fn into_added(self) -> Vec<Added> {
-        self.plan.added
+    pub(super) fn into_columns(self) -> (Vec<Added>, Kept) {
+        (self.plan.added, self.plan.kept)
     }
 
     pub(super) fn names(&self) -> Vec<String> {

@@ -6,7 +6,7 @@
 use std::io::{self, Write};
 use std::sync::Arc;
 
-use arrow_array::builder::{Float32Builder, StringBuilder};
+use arrow_array::builder::{BooleanBuilder, Float32Builder, Int64Builder, StringBuilder};
 use arrow_array::{ArrayRef, FixedSizeListArray, Float32Array, RecordBatch};
 use arrow_buffer::NullBufferBuilder;
 use arrow_schema::{ArrowError, DataType, Field, FieldRef, Schema, SchemaRef};
@@ -45,6 +45,16 @@ pub enum Column {
         /// Its name.
         name: String,
     },
+    /// A whole number, or null.
+    Count {
+        /// Its name.
+        name: String,
+    },
+    /// True, false or null.
+    Truth {
+        /// Its name.
+        name: String,
+    },
     /// A vector of f32, or null.
     Vector {
         /// Its name.
@@ -61,6 +71,10 @@ pub enum Value<'a> {
     Text(Option<&'a str>),
     /// For a column of numbers.
     Number(Option<f32>),
+    /// For a column of whole numbers.
+    Count(Option<i64>),
+    /// For a column of true and false.
+    Truth(Option<bool>),
     /// For a column of vectors.
     Vector(Option<&'a [f32]>),
 }
@@ -174,6 +188,8 @@ fn field(column: &Column) -> io::Result<FieldRef> {
     Ok(Arc::new(match column {
         Column::Text { name } => Field::new(name, DataType::Utf8, true),
         Column::Number { name } => Field::new(name, DataType::Float32, true),
+        Column::Count { name } => Field::new(name, DataType::Int64, true),
+        Column::Truth { name } => Field::new(name, DataType::Boolean, true),
         Column::Vector { name, width } => {
             let width = i32::try_from(*width).map_err(io::Error::other)?;
             let item = Arc::new(Field::new(ITEM, DataType::Float32, false));
@@ -186,6 +202,8 @@ fn field(column: &Column) -> io::Result<FieldRef> {
 enum Gathered {
     Texts(StringBuilder),
     Numbers(Float32Builder),
+    Counts(Int64Builder),
+    Truths(BooleanBuilder),
     Vectors { width: usize, numbers: Vec<f32>, nulls: NullBufferBuilder },
 }
 
@@ -194,6 +212,8 @@ impl Gathered {
         match column {
             Column::Text { .. } => Self::Texts(StringBuilder::new()),
             Column::Number { .. } => Self::Numbers(Float32Builder::new()),
+            Column::Count { .. } => Self::Counts(Int64Builder::new()),
+            Column::Truth { .. } => Self::Truths(BooleanBuilder::new()),
             Column::Vector { width, .. } => {
                 Self::Vectors { width: *width, numbers: Vec::new(), nulls: NullBufferBuilder::new(BATCH_ROWS) }
             }
@@ -210,6 +230,14 @@ impl Gathered {
             (Self::Numbers(numbers), Value::Number(number)) => {
                 numbers.append_option(number);
                 size_of::<f32>()
+            }
+            (Self::Counts(counts), Value::Count(count)) => {
+                counts.append_option(count);
+                size_of::<i64>()
+            }
+            (Self::Truths(truths), Value::Truth(truth)) => {
+                truths.append_option(truth);
+                size_of::<bool>()
             }
             (Self::Vectors { width, numbers, nulls }, Value::Vector(vector)) => {
                 match vector {
@@ -235,6 +263,8 @@ impl Gathered {
             }
             (Self::Texts(texts), _) => Ok(Arc::new(texts.finish())),
             (Self::Numbers(numbers), _) => Ok(Arc::new(numbers.finish())),
+            (Self::Counts(counts), _) => Ok(Arc::new(counts.finish())),
+            (Self::Truths(truths), _) => Ok(Arc::new(truths.finish())),
             (Self::Vectors { .. }, other) => unreachable!("a column of vectors is not of {other}"),
         }
     }

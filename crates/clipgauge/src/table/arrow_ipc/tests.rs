@@ -13,7 +13,9 @@ use arrow_select::concat::concat_batches;
 use proptest::prelude::*;
 
 use super::*;
+use crate::filters::Filters;
 use crate::options::Input as Source;
+use crate::row::RowErrorKind;
 use crate::table::Layout;
 
 fn options() -> ScoreOptions {
@@ -43,6 +45,16 @@ fn file_of(bytes: &[u8]) -> File {
 
 /// What a run makes of a table when every third row fails; of `first` rows if it ends early.
 fn scored(bytes: &[u8], options: &ScoreOptions, first: Option<u64>) -> Result<Vec<u8>, TableError> {
+    scored_rows(bytes, options, first, |_| true)
+}
+
+/// The same for those rows only, from 0, that a filter lets through.
+fn scored_rows(
+    bytes: &[u8],
+    options: &ScoreOptions,
+    first: Option<u64>,
+    stays: impl Fn(usize) -> bool,
+) -> Result<Vec<u8>, TableError> {
     let (mut reader, layout) = open_file(file_of(bytes), bytes.len() as u64, options)?;
     let out = Shared::default();
     let mut writer = Layout::Arrow(layout).writer(Box::new(out.clone()))?;
@@ -51,7 +63,9 @@ fn scored(bytes: &[u8], options: &ScoreOptions, first: Option<u64>) -> Result<Ve
         let fails = row.number.is_multiple_of(3);
         assert_eq!(row.image_name(), Some(format!("{}.png", row.number).as_str()));
         let score = Cell::Score((!fails).then_some(row.number as f32 / 2.0));
-        writer.write(row.record, &[score, Cell::ErrorKind(fails.then_some(RowErrorKind::NotFound))])?;
+        if stays(row.number as usize - 1) {
+            writer.write(row.record, &[score, Cell::ErrorKind(fails.then_some(RowErrorKind::NotFound))])?;
+        }
     }
     match first {
         None => writer.finish()?,
@@ -157,6 +171,37 @@ proptest! {
             let out = scored(&bytes, &options(), Some(end as u64)).expect("a table");
             assert_scored(&read(&out, is_stream), &table, end);
         }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(32))]
+
+    #[test]
+    fn any_rows_and_columns_may_be_left_out(
+        rows in 1_usize..9,
+        stays in prop::collection::vec(any::<bool>(), 24),
+        kept in prop::collection::vec(any::<bool>(), 4),
+        is_stream: bool,
+    ) {
+        let table = batches(3, rows);
+        let bytes = written(&table, is_stream, None);
+        let columns: Vec<usize> = (0..4).filter(|column| kept[*column]).collect();
+        let names = columns.iter().map(|column| table[0].schema().field(*column).name().clone()).collect();
+        let filters = Filters { keep_columns: Some(names), ..Filters::default() };
+        let out = scored_rows(&bytes, &ScoreOptions { filters, ..options() }, None, |row| stays[row]).expect("a table");
+        let mut left = read(&out, is_stream).into_iter();
+        for (index, batch) in table.iter().enumerate() {
+            let chosen = BooleanArray::from(stays[index * rows..(index + 1) * rows].to_vec());
+            let expected = filter_record_batch(&batch.project(&columns).expect("columns"), &chosen).expect("rows");
+            if expected.num_rows() > 0 {
+                let found = left.next().expect("a batch");
+                prop_assert_eq!(found.num_columns(), columns.len() + 2);
+                prop_assert_eq!(found.num_rows(), expected.num_rows());
+                prop_assert_eq!(&found.columns()[..columns.len()], expected.columns());
+            }
+        }
+        prop_assert!(left.next().is_none());
     }
 }
 

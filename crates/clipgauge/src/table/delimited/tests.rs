@@ -5,6 +5,7 @@ use std::io::Cursor;
 use proptest::prelude::*;
 
 use super::*;
+use crate::filters::Filters;
 use crate::options::Input as Source;
 
 fn options() -> ScoreOptions {
@@ -270,6 +271,23 @@ proptest! {
             prop_assert_eq!(cell, expected.into_bytes());
             before.resize(before.len().max(4), Vec::new());
             prop_assert_eq!(before, after);
+        }
+    }
+
+    #[test]
+    fn kept_fields_read_as_before(text in table(), kept in prop::collection::vec(any::<bool>(), 4)) {
+        let names = ["x", "url", "caption", "y"];
+        let names = (0..4).filter(|column| kept[*column]).map(|column| names[column].to_owned()).collect();
+        let filters = Filters { keep_columns: Some(names), ..Filters::default() };
+        let (out, _) = scored(&text, &ScoreOptions { filters, ..options() }).expect("a table");
+        let (before, after) = (fields(&text), fields(&out));
+        prop_assert_eq!(before.len(), after.len());
+        for (number, (mut before, mut after)) in before.into_iter().zip(after).enumerate() {
+            let cell = after.pop().expect("a score");
+            prop_assert_eq!(cell.is_empty(), number > 0 && number % 3 == 0);
+            before.resize(4, Vec::new());
+            let expected: Vec<_> = (0..4).filter(|column| kept[*column]).map(|column| before[column].clone()).collect();
+            prop_assert_eq!(after, expected);
         }
     }
 }

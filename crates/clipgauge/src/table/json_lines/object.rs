@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
 
+use memchr::memchr;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
@@ -27,9 +28,13 @@ pub(super) struct Object {
 }
 
 impl Object {
-    /// Reads a line; `seen` is told the name of each field.
-    pub(super) fn scan(line: &[u8], wanted: &[&str], seen: &mut dyn FnMut(&str)) -> Result<Self, NoObject> {
-        let mut fields = Fields { line, wanted, found: vec![None; wanted.len()], first: None, seen };
+    /// Reads a line; `seen` is told the name of each field, and where it is from its name to the end of its value.
+    pub(super) fn scan(
+        line: &[u8],
+        wanted: &[&str],
+        seen: &mut dyn FnMut(&str, Range<usize>),
+    ) -> Result<Self, NoObject> {
+        let mut fields = Fields { line, wanted, found: vec![None; wanted.len()], first: None, at: 0, seen };
         let mut json = serde_json::Deserializer::from_slice(line);
         (&mut fields).deserialize(&mut json).and_then(|()| json.end()).map_err(NoObject::of)?;
         let Fields { found, first, .. } = fields;
@@ -143,7 +148,9 @@ struct Fields<'a> {
     found: Vec<Option<Range<usize>>>,
     /// Where the first value begins.
     first: Option<usize>,
-    seen: &'a mut dyn FnMut(&str),
+    /// Where the last field ends.
+    at: usize,
+    seen: &'a mut dyn FnMut(&str, Range<usize>),
 }
 
 impl<'de> DeserializeSeed<'de> for &mut Fields<'_> {
@@ -166,7 +173,10 @@ impl<'de> Visitor<'de> for &mut Fields<'_> {
             let value = map.next_value::<&'de RawValue>()?.get();
             let start = value.as_ptr().addr() - self.line.as_ptr().addr();
             self.first.get_or_insert(start);
-            (self.seen)(&name);
+            // Before a name, there are only a brace or a comma, and blanks.
+            let name_start = self.at + memchr(b'"', &self.line[self.at..start]).unwrap_or_default();
+            self.at = start + value.len();
+            (self.seen)(&name, name_start..self.at);
             for (wanted, found) in self.wanted.iter().zip(&mut self.found) {
                 if *wanted == name {
                     *found = Some(start..start + value.len());
@@ -182,7 +192,7 @@ mod tests {
     use super::*;
 
     fn scan(line: &str) -> Result<Object, NoObject> {
-        Object::scan(line.as_bytes(), &["a", "b"], &mut |_| ())
+        Object::scan(line.as_bytes(), &["a", "b"], &mut |_, _| ())
     }
 
     #[test]
@@ -200,6 +210,15 @@ mod tests {
     }
 
     #[test]
+    fn fields_are_told_from_their_names_on() {
+        let line = r#" { "x" : [{"a": 1}], "\u0061\"" : "1}" ,"b":null}"#;
+        let mut seen = Vec::new();
+        Object::scan(line.as_bytes(), &[], &mut |name, place| seen.push((name.to_owned(), &line[place]))).expect("one");
+        let expected = [("x", r#""x" : [{"a": 1}]"#), ("a\"", r#""\u0061\"" : "1}""#), ("b", r#""b":null"#)];
+        assert_eq!(seen, expected.map(|(name, field)| (name.to_owned(), field)));
+    }
+
+    #[test]
     fn what_is_no_object_says_why() {
         for line in ["5", "[1]", "\"a\"", "null"] {
             assert_eq!(scan(line), Err(NoObject::NotAnObject), "{line}");
@@ -212,7 +231,7 @@ mod tests {
             scan("{\"a\":1,}").expect_err("no JSON").to_string(),
             "the line is not JSON: trailing comma at character 8"
         );
-        assert!(matches!(Object::scan(b"{\"a\":\"\xff\"}", &[], &mut |_| ()), Err(NoObject::NotJson(_))));
+        assert!(matches!(Object::scan(b"{\"a\":\"\xff\"}", &[], &mut |_, _| ()), Err(NoObject::NotJson(_))));
     }
 
     #[test]

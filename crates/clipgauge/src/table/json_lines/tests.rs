@@ -244,7 +244,7 @@ proptest! {
         let middle = &added[cut..added.len() - (line.len() - cut)];
         prop_assert_eq!(middle.trim_start_matches([',', ' ']).replace(": ", ":"), "\"similarity\":1");
         // And it is JSON, of which the last field is the new one.
-        prop_assert!(Object::scan(added.as_bytes(), &["similarity"], &mut |_| ()).is_ok());
+        prop_assert!(Object::scan(added.as_bytes(), &["similarity"], &mut |_, _| ()).is_ok());
     }
 
     #[test]

@@ -1,30 +1,35 @@
 //! A Parquet file written again with new columns: what was there is copied as it is encoded, row group by row group, and
 //! not decoded. So no type, encoding, compression, statistic or filter can change.
+//!
+//! Of a row group that loses rows, the columns are taken apart and put together again, value by value as Parquet has them,
+//! so that again no type can change. What is left of row groups that follow each other becomes one, so that a filter
+//! leaves no crowd of small ones.
 
 use std::io::{self, Write};
+use std::mem;
 use std::ops::Range;
 use std::sync::Arc;
 
 use parquet::bloom_filter::Sbbf;
 use parquet::column::reader::{ColumnReader, ColumnReaderImpl};
 use parquet::column::writer::{ColumnCloseResult, ColumnWriter, ColumnWriterImpl};
-use parquet::data_type::{ByteArray, ByteArrayType, DataType, FloatType};
+use parquet::data_type::{BoolType, ByteArray, ByteArrayType, DataType, FloatType, Int64Type};
 use parquet::errors::{ParquetError, Result};
 use parquet::file::metadata::ParquetMetaData;
 use parquet::file::properties::WriterPropertiesPtr;
 use parquet::file::reader::{FileReader, RowGroupReader};
 use parquet::file::serialized_reader::SerializedFileReader;
-use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
+use parquet::file::writer::{SerializedColumnWriter, SerializedFileWriter, SerializedRowGroupWriter};
 use parquet::schema::types::TypePtr;
 
-use crate::row::RowErrorKind;
 use crate::table::columns::Added;
-use crate::table::{Cell, Record, TableError, WriteTable};
+use crate::table::kept::Kept;
+use crate::table::{Cell, CellKind, Record, TableError, WriteTable};
 use crate::vectors::of_parquet;
 
 use super::positioned::PositionedFile;
 
-/// How many records of a row group are taken apart at once, where it is not copied whole.
+/// How many rows are taken apart at once, where a row group is not copied whole.
 const RECORDS: usize = 64;
 
 type Out<'a> = Box<dyn Write + Send + 'a>;
@@ -37,19 +42,52 @@ pub(super) struct Plan {
     pub(super) schema: TypePtr,
     pub(super) properties: WriterPropertiesPtr,
     pub(super) added: Vec<Added>,
-    /// The row groups that the new file has.
+    pub(super) kept: Kept,
+    /// The row groups that the new file is made of.
     pub(super) groups: Range<usize>,
+}
+
+impl Plan {
+    fn rows_of_group(&self, group: usize) -> Option<usize> {
+        let group = self.metadata.row_groups()[..self.groups.end].get(group)?;
+        Some(usize::try_from(group.num_rows()).unwrap_or_default())
+    }
 }
 
 /// Writes the new file.
 pub(super) struct ParquetCopy<'a> {
     plan: Plan,
     writer: SerializedFileWriter<Out<'a>>,
-    /// The row group that comes next.
+    /// The row group under way, and the index of its first row.
     group: usize,
-    /// The cells of its rows so far, a list for each column.
+    start: u64,
+    /// Its rows so far.
+    chosen: Chosen,
+    /// Parts of earlier row groups that are to become one.
+    waiting: Vec<(usize, Chosen)>,
+    /// The cells of all these rows, a list for each column.
     cells: Vec<Vec<Cell>>,
+    /// The most rows of an old row group. New ones have no more, unless they are old ones.
+    most_rows: usize,
+    parts: Option<Box<dyn ReadColumns>>,
     is_ended: bool,
+}
+
+/// Rows of a row group that are written, as runs of rows that follow each other.
+#[derive(Debug, Default)]
+struct Chosen {
+    runs: Vec<Range<usize>>,
+    count: usize,
+}
+
+impl Chosen {
+    fn push(&mut self, row: usize) {
+        self.count += 1;
+        match self.runs.last_mut() {
+            Some(run) if run.end == row => run.end += 1,
+            _ => self.runs.push(row..row + 1),
+        }
+    }
 }
 
 impl<'a> ParquetCopy<'a> {
@@ -57,59 +95,70 @@ impl<'a> ParquetCopy<'a> {
         let writer = SerializedFileWriter::new(out, Arc::clone(&plan.schema), Arc::clone(&plan.properties));
         let writer = writer.map_err(write_error)?;
         let cells = plan.added.iter().map(|_| Vec::new()).collect();
-        let group = plan.groups.start;
-        Ok(Self { plan, writer, group, cells, is_ended: false })
+        let first = plan.groups.start;
+        let most_rows = (first..).map_while(|group| plan.rows_of_group(group)).max().unwrap_or_default();
+        let (chosen, waiting) = (Chosen::default(), Vec::new());
+        Ok(Self {
+            plan,
+            writer,
+            group: first,
+            start: 0,
+            chosen,
+            waiting,
+            cells,
+            most_rows,
+            parts: None,
+            is_ended: false,
+        })
     }
 
-    fn rows(&self) -> usize {
-        self.cells.first().map_or(0, Vec::len)
-    }
-
-    fn rows_of_group(&self) -> Option<usize> {
-        let group = self.plan.metadata.row_groups()[..self.plan.groups.end].get(self.group)?;
-        Some(usize::try_from(group.num_rows()).unwrap_or_default())
-    }
-
-    /// Writes row groups as long as their rows are there.
-    fn write_whole_groups(&mut self) -> Result<()> {
-        while self.rows_of_group().is_some_and(|rows| rows == self.rows()) {
-            self.write_group(None)?;
-        }
-        Ok(())
-    }
-
-    /// Writes the next row group; of one that is not finished, its first rows.
-    fn write_group(&mut self, first_rows: Option<usize>) -> Result<()> {
-        let Plan { file, metadata, added, .. } = &self.plan;
-        let group = metadata.row_group(self.group);
-        let descriptor = metadata.file_metadata().schema_descr();
-        let mut out = self.writer.next_row_group()?;
-        let part = first_rows.map(|rows| Part::open(file, metadata, self.group, rows)).transpose()?;
-        let root_count = descriptor.root_schema().get_fields().len();
-        let mut leaf = 0;
-        for root in 0..root_count {
-            let replaced = added.iter().position(|column| column.replaces == Some(root));
-            if let Some(column) = replaced {
-                write_cells(&mut out, &self.cells[column])?;
+    /// Goes on to the next row group. One of which every row is written is copied, and parts of several become one.
+    fn close_group(&mut self, rows: usize) -> Result<()> {
+        let chosen = mem::take(&mut self.chosen);
+        if chosen.count == rows {
+            self.write_waiting()?;
+            self.copy_group(self.group)?;
+        } else if chosen.count > 0 {
+            if self.waiting_rows() + chosen.count > self.most_rows {
+                self.write_waiting()?;
             }
-            while leaf < group.num_columns() && descriptor.get_column_root_idx(leaf) == root {
-                match (replaced, &part) {
-                    (Some(_), _) => {}
-                    (None, None) => copy_column(&mut out, file, metadata, self.group, leaf)?,
-                    (None, Some(part)) => part.copy_column(&mut out, leaf)?,
-                }
-                leaf += 1;
-            }
+            self.waiting.push((self.group, chosen));
         }
-        for (column, cells) in added.iter().zip(&self.cells) {
-            if column.replaces.is_none() {
-                write_cells(&mut out, cells)?;
-            }
-        }
-        out.close()?;
-        self.cells.iter_mut().for_each(Vec::clear);
         self.group += 1;
+        self.start += rows as u64;
         Ok(())
+    }
+
+    fn waiting_rows(&self) -> usize {
+        self.waiting.iter().map(|(_, chosen)| chosen.count).sum()
+    }
+
+    /// Copies a row group as it is.
+    fn copy_group(&mut self, group: usize) -> Result<()> {
+        let Plan { file, metadata, .. } = &self.plan;
+        let rows = self.plan.rows_of_group(group).unwrap_or_default();
+        let copy = |leaf: usize, out: &mut SerializedRowGroupWriter<'_, Out<'_>>| {
+            copy_column(out, file, metadata, group, leaf)
+        };
+        write_group(&mut self.writer, &self.plan, &mut self.cells, rows, copy)
+    }
+
+    /// Writes the parts that wait as a row group.
+    fn write_waiting(&mut self) -> Result<()> {
+        let parts = mem::take(&mut self.waiting);
+        let rows = parts.iter().map(|(_, chosen)| chosen.count).sum();
+        if rows == 0 {
+            return Ok(());
+        }
+        let old = match &mut self.parts {
+            Some(old) => old,
+            None => self.parts.insert(Box::new(SerializedFileReader::new(self.plan.file.clone())?)),
+        };
+        let copy = |leaf: usize, out: &mut SerializedRowGroupWriter<'_, Out<'_>>| {
+            // What is decoded are foreign bytes.
+            super::guarded(|| copy_parts(out, &**old, &parts, leaf))
+        };
+        write_group(&mut self.writer, &self.plan, &mut self.cells, rows, copy)
     }
 
     fn end(&mut self) -> Result<()> {
@@ -119,17 +168,46 @@ impl<'a> ParquetCopy<'a> {
         }
         Ok(self.writer.inner_mut().flush()?)
     }
+
+    fn take_row(&mut self, row: u64, cells: &[Cell]) -> Result<()> {
+        loop {
+            let Some(rows) = self.plan.rows_of_group(self.group) else {
+                return Err(ParquetError::General(format!("the file has no row {}", row + 1)));
+            };
+            let place = usize::try_from(row - self.start).unwrap_or(usize::MAX);
+            if place >= rows {
+                self.close_group(rows)?;
+                continue;
+            }
+            self.chosen.push(place);
+            for (column, cell) in self.cells.iter_mut().zip(cells) {
+                column.push(*cell);
+            }
+            return if place + 1 == rows { self.close_group(rows) } else { Ok(()) };
+        }
+    }
+
+    fn take_end(&mut self) -> Result<()> {
+        while let Some(rows) = self.plan.rows_of_group(self.group) {
+            self.close_group(rows)?;
+        }
+        self.write_waiting()?;
+        self.end()
+    }
+
+    fn take_early_end(&mut self) -> Result<()> {
+        if self.chosen.count > 0 {
+            self.waiting.push((self.group, mem::take(&mut self.chosen)));
+        }
+        self.write_waiting()?;
+        self.end()
+    }
 }
 
 impl WriteTable for ParquetCopy<'_> {
     fn write(&mut self, record: Record, cells: &[Cell]) -> std::result::Result<(), TableError> {
-        let Record::InFile = record else { return Err(crate::table::foreign_record()) };
-        // Row groups without a row come before the one that this row is of.
-        self.write_whole_groups().map_err(write_error)?;
-        for (column, cell) in self.cells.iter_mut().zip(cells) {
-            column.push(*cell);
-        }
-        self.write_whole_groups().map_err(write_error)
+        let Record::InFile(row) = record else { return Err(crate::table::foreign_record()) };
+        self.take_row(row, cells).map_err(write_error)
     }
 
     /// A row group has to be whole before it can be handed on.
@@ -138,14 +216,44 @@ impl WriteTable for ParquetCopy<'_> {
     }
 
     fn finish(&mut self) -> std::result::Result<(), TableError> {
-        self.write_whole_groups().and_then(|()| self.end()).map_err(write_error)
+        self.take_end().map_err(write_error)
     }
 
     fn finish_early(&mut self) -> std::result::Result<(), TableError> {
-        let rows = self.rows();
-        let rest = if rows > 0 { self.write_group(Some(rows)) } else { Ok(()) };
-        rest.and_then(|()| self.end()).map_err(write_error)
+        self.take_early_end().map_err(write_error)
     }
+}
+
+/// Writes a row group: the new columns of the first `rows` cells, and the old ones that stay as `copy` does it.
+fn write_group(
+    writer: &mut SerializedFileWriter<Out<'_>>,
+    plan: &Plan,
+    cells: &mut [Vec<Cell>],
+    rows: usize,
+    copy: impl Fn(usize, &mut SerializedRowGroupWriter<'_, Out<'_>>) -> Result<()>,
+) -> Result<()> {
+    let descriptor = plan.metadata.file_metadata().schema_descr();
+    let cells: Vec<Vec<Cell>> = cells.iter_mut().map(|cells| cells.drain(..rows).collect()).collect();
+    let mut out = writer.next_row_group()?;
+    let mut leaf = 0;
+    for root in 0..descriptor.root_schema().get_fields().len() {
+        let replaced = plan.added.iter().position(|column| column.replaces == Some(root));
+        if let Some(column) = replaced {
+            write_cells(&mut out, plan.added[column].kind, &cells[column])?;
+        }
+        while leaf < descriptor.num_columns() && descriptor.get_column_root_idx(leaf) == root {
+            if replaced.is_none() && plan.kept.has(root) {
+                copy(leaf, &mut out)?;
+            }
+            leaf += 1;
+        }
+    }
+    for (column, cells) in plan.added.iter().zip(&cells) {
+        if column.replaces.is_none() {
+            write_cells(&mut out, column.kind, cells)?;
+        }
+    }
+    out.close().map(drop)
 }
 
 /// Copies a column of a row group as it is encoded.
@@ -169,37 +277,32 @@ pub(super) fn copy_column<W: Write + Send>(
     out.append_column(file, close)
 }
 
-/// The first rows of a row group, taken apart and put together again, of whatever type.
-struct Part {
-    reader: Box<dyn FnReader>,
-    rows: usize,
+/// The columns of a file, without the life of its reader.
+trait ReadColumns: Send {
+    fn column(&self, group: usize, leaf: usize) -> Result<ColumnReader>;
 }
 
-/// A row group's columns, without the life of the file that they are in.
-trait FnReader {
-    fn column(&self, leaf: usize) -> Result<ColumnReader>;
-}
-
-impl FnReader for (SerializedFileReader<PositionedFile>, usize) {
-    fn column(&self, leaf: usize) -> Result<ColumnReader> {
-        let group: Box<dyn RowGroupReader + '_> = self.0.get_row_group(self.1)?;
+impl ReadColumns for SerializedFileReader<PositionedFile> {
+    fn column(&self, group: usize, leaf: usize) -> Result<ColumnReader> {
+        let group: Box<dyn RowGroupReader + '_> = self.get_row_group(group)?;
         group.get_column_reader(leaf)
     }
 }
 
-impl Part {
-    fn open(file: &PositionedFile, _: &ParquetMetaData, group: usize, rows: usize) -> Result<Self> {
-        let reader = SerializedFileReader::new(file.clone())?;
-        Ok(Self { reader: Box::new((reader, group)), rows })
-    }
-
-    fn copy_column(&self, out: &mut SerializedRowGroupWriter<'_, Out<'_>>, leaf: usize) -> Result<()> {
-        let reader = self.reader.column(leaf)?;
-        let mut column = out.next_column()?.ok_or_else(|| ParquetError::General("a column too many".to_owned()))?;
+/// Takes rows out of a column of several row groups and puts them together again, of whatever type.
+fn copy_parts(
+    out: &mut SerializedRowGroupWriter<'_, Out<'_>>,
+    old: &dyn ReadColumns,
+    parts: &[(usize, Chosen)],
+    leaf: usize,
+) -> Result<()> {
+    let mut column = out.next_column()?.ok_or_else(|| ParquetError::General("a column too many".to_owned()))?;
+    for (group, chosen) in parts {
+        let reader = old.column(*group, leaf)?;
         macro_rules! copy {
             ($($reader:ident, $writer:ident;)*) => {
                 match (reader, column.untyped()) {
-                    $((ColumnReader::$reader(reader), ColumnWriter::$writer(writer)) => copy(reader, writer, self.rows)?,)*
+                    $((ColumnReader::$reader(reader), ColumnWriter::$writer(writer)) => copy(reader, writer, chosen)?,)*
                     _ => return Err(ParquetError::General("a column of another type".to_owned())),
                 }
             };
@@ -214,63 +317,78 @@ impl Part {
             ByteArrayColumnReader, ByteArrayColumnWriter;
             FixedLenByteArrayColumnReader, FixedLenByteArrayColumnWriter;
         }
-        column.close()
     }
+    column.close()
 }
 
+/// Copies rows of a column of one row group.
 fn copy<T: DataType>(
     mut reader: ColumnReaderImpl<T>,
     writer: &mut ColumnWriterImpl<'_, T>,
-    mut rows: usize,
+    chosen: &Chosen,
 ) -> Result<()> {
     let descriptor = Arc::clone(writer.get_descriptor());
     let (has_definitions, has_repetitions) = (descriptor.max_def_level() > 0, descriptor.max_rep_level() > 0);
-    while rows > 0 {
-        let (mut values, mut definitions, mut repetitions) = (Vec::new(), Vec::new(), Vec::new());
-        let (records, _, _) = reader.read_records(
-            rows.min(RECORDS),
-            has_definitions.then_some(&mut definitions),
-            has_repetitions.then_some(&mut repetitions),
-            &mut values,
-        )?;
-        if records == 0 {
-            return Err(ParquetError::EOF("a column with too few rows".to_owned()));
+    let (mut values, mut definitions, mut repetitions) = (Vec::new(), Vec::new(), Vec::new());
+    let too_few = || ParquetError::EOF("a column with too few rows".to_owned());
+    let (mut at, mut gathered, mut left) = (0, 0, chosen.count);
+    for run in &chosen.runs {
+        if reader.skip_records(run.start - at)? < run.start - at {
+            return Err(too_few());
         }
-        writer.write_batch(
-            &values,
-            has_definitions.then_some(&definitions[..]),
-            has_repetitions.then_some(&repetitions[..]),
-        )?;
-        rows -= records;
+        at = run.start;
+        while at < run.end {
+            let (records, _, _) = reader.read_records(
+                (run.end - at).min(RECORDS - gathered),
+                has_definitions.then_some(&mut definitions),
+                has_repetitions.then_some(&mut repetitions),
+                &mut values,
+            )?;
+            if records == 0 {
+                return Err(too_few());
+            }
+            (at, gathered, left) = (at + records, gathered + records, left - records);
+            if gathered == RECORDS || left == 0 {
+                writer.write_batch(
+                    &values,
+                    has_definitions.then_some(&definitions[..]),
+                    has_repetitions.then_some(&repetitions[..]),
+                )?;
+                gathered = 0;
+                values.clear();
+                definitions.clear();
+                repetitions.clear();
+            }
+        }
     }
     Ok(())
 }
 
 /// Writes a new column.
-fn write_cells(out: &mut SerializedRowGroupWriter<'_, Out<'_>>, cells: &[Cell]) -> Result<()> {
+fn write_cells(out: &mut SerializedRowGroupWriter<'_, Out<'_>>, kind: CellKind, cells: &[Cell]) -> Result<()> {
     let mut column = out.next_column()?.ok_or_else(|| ParquetError::General("a column too many".to_owned()))?;
-    let (mut levels, mut scores, mut kinds) = (Vec::with_capacity(cells.len()), Vec::new(), Vec::new());
-    for cell in cells {
-        match cell {
-            Cell::Score(score) => {
-                levels.push(i16::from(score.is_some()));
-                scores.extend(score);
-            }
-            Cell::ErrorKind(kind) => {
-                levels.push(i16::from(kind.is_some()));
-                kinds.extend(kind.map(|kind: RowErrorKind| ByteArray::from(kind.name())));
-            }
-        }
-    }
-    match column.untyped() {
-        ColumnWriter::FloatColumnWriter(_) => {
-            column.typed::<FloatType>().write_batch(&scores, Some(&levels), None)?;
-        }
-        _ => {
-            column.typed::<ByteArrayType>().write_batch(&kinds, Some(&levels), None)?;
+    match kind {
+        CellKind::Number => write_values::<FloatType>(&mut column, cells, Cell::number)?,
+        CellKind::Count => write_values::<Int64Type>(&mut column, cells, Cell::count)?,
+        CellKind::Truth => write_values::<BoolType>(&mut column, cells, Cell::truth)?,
+        CellKind::Text => {
+            let text = |cell: &Cell| cell.text().map(|text| ByteArray::from(text.into_bytes()));
+            write_values::<ByteArrayType>(&mut column, cells, text)?;
         }
     }
     column.close()
+}
+
+/// Writes what cells say; `None` is a null.
+fn write_values<T: DataType>(
+    column: &mut SerializedColumnWriter<'_>,
+    cells: &[Cell],
+    value: impl Fn(&Cell) -> Option<T::T>,
+) -> Result<()> {
+    let values: Vec<_> = cells.iter().map(value).collect();
+    let levels: Vec<_> = values.iter().map(|value| i16::from(value.is_some())).collect();
+    let values: Vec<_> = values.into_iter().flatten().collect();
+    column.typed::<T>().write_batch(&values, Some(&levels), None).map(drop)
 }
 
 /// What went wrong on the way to the new file; most often, the disk is full.

@@ -10,29 +10,35 @@ use parquet::file::metadata::{KeyValue, ParquetMetaData};
 use parquet::file::properties::{BloomFilterPosition, EnabledStatistics, WriterProperties, WriterVersion};
 use parquet::schema::types::{Type, TypePtr};
 
-use crate::table::arrow_schema::{amended, with_columns};
+use crate::table::CellKind;
+use crate::table::arrow_schema::{amended, dropped, with_columns};
 use crate::table::columns::Added;
+use crate::table::kept::Kept;
 
-/// The type of a column that is added: a score, or the name of a kind of error.
-pub(super) fn new_type(name: &str, is_score: bool) -> Result<Type> {
-    let builder = if is_score {
-        Type::primitive_type_builder(name, Physical::FLOAT)
-    } else {
-        Type::primitive_type_builder(name, Physical::BYTE_ARRAY).with_logical_type(Some(LogicalType::String))
+/// The type of a column that is added.
+fn new_type(name: &str, kind: CellKind) -> Result<Type> {
+    let physical = match kind {
+        CellKind::Number => Physical::FLOAT,
+        CellKind::Count => Physical::INT64,
+        CellKind::Truth => Physical::BOOLEAN,
+        CellKind::Text => Physical::BYTE_ARRAY,
     };
-    builder.with_repetition(Repetition::OPTIONAL).build()
+    let text = (kind == CellKind::Text).then_some(LogicalType::String);
+    Type::primitive_type_builder(name, physical).with_logical_type(text).with_repetition(Repetition::OPTIONAL).build()
 }
 
 /// The schema with the new columns in their places.
-pub(super) fn schema(old: &Type, added: &[Added], scores: usize) -> Result<TypePtr> {
+pub(super) fn schema(old: &Type, added: &[Added], kept: &Kept) -> Result<TypePtr> {
     let mut fields = old.get_fields().to_vec();
-    for (index, column) in added.iter().enumerate() {
-        let new = Arc::new(new_type(&column.name, index < scores)?);
+    let mut appended = Vec::new();
+    for column in added {
+        let new = Arc::new(new_type(&column.name, column.kind)?);
         match column.replaces {
             Some(place) => fields[place] = new,
-            None => fields.push(new),
+            None => appended.push(new),
         }
     }
+    let fields = kept.of(fields).into_iter().chain(appended).collect();
     Ok(Arc::new(Type::group_type_builder(old.name()).with_fields(fields).build()?))
 }
 
@@ -41,7 +47,7 @@ pub(super) fn properties(
     metadata: &ParquetMetaData,
     arrow: &Schema,
     added: &[Added],
-    scores: usize,
+    kept: &Kept,
     caption: usize,
 ) -> WriterProperties {
     let file = metadata.file_metadata();
@@ -60,9 +66,14 @@ pub(super) fn properties(
         .set_bloom_filter_position(BloomFilterPosition::AfterRowGroup)
         .set_offset_index_disabled(!has_page_index)
         .set_statistics_enabled(if has_page_index { EnabledStatistics::Page } else { EnabledStatistics::Chunk })
-        .set_key_value_metadata(notes(file.key_value_metadata(), arrow, added, scores));
-    // A replaced column may have been several, after which the others are counted differently.
-    if added.iter().all(|column| column.replaces.is_none()) {
+        .set_key_value_metadata(notes(file.key_value_metadata(), arrow, added, kept));
+    // Where rows are left out, columns are encoded again.
+    for column in metadata.row_groups().first().iter().flat_map(|group| group.columns()) {
+        properties = properties.set_column_compression(column.column_path().clone(), writable(column.compression()));
+    }
+    // A replaced column may have been several, and one that does not stay too, after which the others are counted
+    // differently.
+    if kept.is_all() && added.iter().all(|column| column.replaces.is_none()) {
         let sorting = metadata.row_groups().first().and_then(|group| group.sorting_columns()).cloned();
         let is_common = metadata.row_groups().iter().all(|group| group.sorting_columns() == sorting.as_ref());
         properties = properties.set_sorting_columns(sorting.filter(|_| is_common));
@@ -82,11 +93,12 @@ fn writable(compression: Compression) -> Compression {
     }
 }
 
-fn notes(old: Option<&Vec<KeyValue>>, arrow: &Schema, added: &[Added], scores: usize) -> Option<Vec<KeyValue>> {
+fn notes(old: Option<&Vec<KeyValue>>, arrow: &Schema, added: &[Added], kept: &Kept) -> Option<Vec<KeyValue>> {
+    let dropped = dropped(arrow, kept);
     let brought_up = |note: &KeyValue| {
         let value = match note.key.as_str() {
-            ARROW_SCHEMA_META_KEY => Some(encode_arrow_schema(&with_columns(arrow, added, scores))),
-            _ => amended(&note.key, note.value.as_deref(), added, scores),
+            ARROW_SCHEMA_META_KEY => Some(encode_arrow_schema(&with_columns(arrow, added, kept))),
+            _ => amended(&note.key, note.value.as_deref(), added, &dropped),
         };
         KeyValue { key: note.key.clone(), value: value.or_else(|| note.value.clone()) }
     };

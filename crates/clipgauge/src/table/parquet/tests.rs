@@ -12,6 +12,7 @@ use arrow_array::{
     ArrayRef, BooleanArray, Float64Array, RecordBatch, StringArray, StructArray, TimestampMicrosecondArray,
 };
 use arrow_select::concat::concat_batches;
+use arrow_select::filter::filter_record_batch;
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::data_type::{ByteArray, ByteArrayType, Int96, Int96Type};
@@ -24,6 +25,7 @@ use parquet::schema::parser::parse_message_type;
 use proptest::prelude::*;
 
 use super::*;
+use crate::filters::Filters;
 use crate::options::Input as Source;
 use crate::row::{RowErrorKind, RowImage};
 use crate::table::{Cell, Layout};
@@ -50,14 +52,26 @@ fn cells_of(number: u64, has_error: bool) -> Vec<Cell> {
 
 /// What a run makes of a file, and the rows that it read; of `first` rows if it ends early.
 fn scored(bytes: &[u8], options: &ScoreOptions, first: Option<u64>) -> Result<(Vec<u8>, Vec<Row>), TableError> {
+    scored_rows(bytes, options, first, |_| true)
+}
+
+/// The same for those rows only, from 0, that a filter lets through.
+fn scored_rows(
+    bytes: &[u8],
+    options: &ScoreOptions,
+    first: Option<u64>,
+    stays: impl Fn(usize) -> bool,
+) -> Result<(Vec<u8>, Vec<Row>), TableError> {
     let (mut reader, layout) = open(file_of(bytes), options, false)?;
     let out = Shared::default();
     let mut writer = Layout::Parquet(Box::new(layout)).writer(Box::new(out.clone()))?;
     let mut rows = Vec::new();
     while first.is_none_or(|first| reader.rows < first) {
         let Some(mut row) = reader.read()? else { break };
-        let record = std::mem::replace(&mut row.record, Record::InFile);
-        writer.write(record, &cells_of(row.number, options.error_column.is_some()))?;
+        let record = std::mem::replace(&mut row.record, Record::InFile(u64::MAX));
+        if stays(row.number as usize - 1) {
+            writer.write(record, &cells_of(row.number, options.error_column.is_some()))?;
+        }
         writer.flush()?;
         rows.push(row);
     }
@@ -230,6 +244,71 @@ proptest! {
         let (out, _) = scored(&bytes, &options, Some(end)).expect("a table");
         assert_scored(&out, &table.slice(0, end as usize), true);
     }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn any_rows_and_columns_may_be_left_out(
+        rows in prop::collection::vec((values(), prop::bool::weighted(0.6)), 0..60),
+        kept in prop::collection::vec(any::<bool>(), 9),
+        group in 1_usize..15,
+        end in 0_u64..60,
+    ) {
+        let (rows, stays): (Vec<_>, Vec<bool>) = rows.into_iter().unzip();
+        let table = batch(&rows);
+        let bytes = written(&table, grouped(group));
+        let columns: Vec<usize> = (0..9).filter(|column| kept[*column]).collect();
+        let names = columns.iter().map(|column| table.schema().field(*column).name().clone()).collect();
+        let filters = Filters { keep_columns: Some(names), ..Filters::default() };
+        let options = ScoreOptions { filters, ..options() };
+        for end in [None, Some(end.min(rows.len() as u64))] {
+            let (out, _) = scored_rows(&bytes, &options, end, |row| stays[row]).expect("a table");
+            let first = end.map_or(rows.len(), |end| end as usize);
+            let expected = table.slice(0, first).project(&columns).expect("columns");
+            let expected = filter_record_batch(&expected, &stays[..first].to_vec().into()).expect("rows");
+            let found = read(&out);
+            prop_assert_eq!(found.num_columns(), columns.len() + 1);
+            prop_assert_eq!(&found.columns()[..columns.len()], expected.columns());
+            let scores = found.column(columns.len()).as_primitive::<Float32Type>().iter().collect::<Vec<_>>();
+            let numbers = (1..=first as u64).filter(|number| stays[*number as usize - 1]);
+            let expected = numbers.map(|number| (!number.is_multiple_of(3)).then_some(number as f32 / 2.0));
+            prop_assert_eq!(scores, expected.collect::<Vec<_>>());
+            let most = metadata(&out).row_groups().iter().map(|group| group.num_rows()).max().unwrap_or_default();
+            prop_assert!(most <= 2 * group as i64, "a row group of {} rows", most);
+        }
+    }
+}
+
+#[test]
+fn what_is_left_of_row_groups_becomes_one() {
+    let table = plain_batch(100);
+    let properties = WriterProperties::builder()
+        .set_max_row_group_row_count(Some(10))
+        .set_compression(Compression::ZSTD(ZstdLevel::default()))
+        .set_sorting_columns(Some(vec![SortingColumn { column_idx: 0, descending: false, nulls_first: true }]))
+        .build();
+    let bytes = written(&table, properties);
+    // Two of each ten, but of the sixth ten all and of the ninth none.
+    let stays = |row: usize| row % 5 == 1 && row / 10 != 8 || row / 10 == 5;
+    let (out, _) = scored_rows(&bytes, &options(), None, stays).expect("a table");
+    let metadata = metadata(&out);
+    let rows: Vec<_> = metadata.row_groups().iter().map(|group| group.num_rows()).collect();
+    assert_eq!(rows, [10, 10, 6]);
+    for group in metadata.row_groups() {
+        assert!(group.columns().iter().all(|column| matches!(column.compression(), Compression::ZSTD(_))));
+        assert_eq!(group.sorting_columns().map(Vec::len), Some(1));
+        assert!(group.columns().iter().all(|column| column.statistics().is_some()));
+    }
+    assert_eq!(read(&out).num_rows(), 26);
+    // So it is in a run that is ended early, also right behind a row group.
+    for (end, left) in [(9, 2), (10, 2), (70, 22), (100, 26)] {
+        let (out, _) = scored_rows(&bytes, &options(), Some(end), stays).expect("a table");
+        assert_eq!(read(&out).num_rows(), left, "{end}");
+    }
+    let (out, _) = scored_rows(&bytes, &options(), None, |_| false).expect("a table");
+    assert_eq!((read(&out).num_rows(), read(&out).num_columns()), (0, 10));
 }
 
 #[test]
