@@ -5,8 +5,8 @@ use std::io::{self, Read};
 
 use prost::Message;
 
-use crate::fingerprint::{Field, Fingerprint};
 use super::Done;
+use crate::fingerprint::{Field, Fingerprint};
 use crate::row::{RowError, RowErrorKind};
 
 /// What every journal begins with; its last character is the version of the format.

@@ -37,7 +37,9 @@ impl KnownRows {
         let kept = self.earlier.as_mut().map_or(Ok(None), |earlier| earlier.next(row))?;
         let finished = self.journal.as_mut().map_or(Ok(None), |journal| journal.take(index, hash))?;
         Ok(match (kept, finished) {
-            (Some(scores), _) => Some(Known { values: Ok(Values::Scores(scores)), diagnostics: Diagnostics::default() }),
+            (Some(scores), _) => {
+                Some(Known { values: Ok(Values::Scores(scores)), diagnostics: Diagnostics::default() })
+            }
             (None, Some(Finished { done, dropped, diagnostics })) => {
                 let values = done.map(|scores| dropped.map_or(Values::Scores(scores), Values::Dropped));
                 Some(Known { values, diagnostics })
