@@ -76,6 +76,58 @@ fn a_run_goes_on_after_ctrl_c_without_having_been_told_before() {
 }
 
 #[test]
+fn filtered_runs_go_on_too() {
+    for flags in ["--min-score 0.1", "--top-fraction 0.5", "--min-image-size 9999", "--limit 50 --keep-columns n"] {
+        let web = interrupted("csv", flags);
+        let finished = web.finished();
+        web.server.forget();
+        let ran = web.run(&format!("{flags} --resume")).expect_code(3);
+        assert!(ran.stderr.contains(&format!("{} of them before", finished.len())), "{flags}: {}", ran.stderr);
+        let again: Vec<u64> = web.asked_for().intersection(&finished).copied().collect();
+        assert_eq!(again, [0; 0], "{flags}");
+        let resumed = web.scored();
+        web.clear();
+        web.run(&format!("{flags} --quiet")).expect_code(3);
+        assert_eq!(resumed, web.scored(), "{flags}");
+    }
+}
+
+#[test]
+fn what_is_known_of_rows_outlives_an_ended_run() {
+    let web = interrupted("csv", "--diagnostics");
+    let finished = web.finished();
+    web.run("--diagnostics --resume").expect_code(3);
+    let text = web.bench.text("out.csv");
+    let mut table = csv::Reader::from_reader(text.as_bytes());
+    let column = |name| table.headers().expect("a header").iter().position(|column| column == name).expect("a column");
+    let [score, tokens, hash, time] =
+        ["similarity", "clipgauge_tokens", "clipgauge_content_hash", "clipgauge_fetch_ms"].map(column);
+    let rows: Vec<csv::StringRecord> = table.records().collect::<Result<_, _>>().expect("a table");
+    let scored: Vec<u64> = finished.into_iter().filter(|row| !rows[*row as usize][score].is_empty()).collect();
+    assert!(!scored.is_empty());
+    for row in scored {
+        let row = &rows[row as usize];
+        assert!(!row[tokens].is_empty() && row[hash].len() == 64 && !row[time].is_empty(), "{row:?}");
+    }
+}
+
+#[test]
+fn flags_that_leave_rows_out_do_not_go_with_parts_and_retries() {
+    let web = SlowWeb::new("csv", 3, Duration::ZERO);
+    web.run("").expect_code(0);
+    for (flags, said) in [
+        ("--retry-failed --min-score 0.1", "--retry-failed and --min-score do not go together"),
+        ("--retry-failed --limit 2", "--retry-failed and --limit do not go together"),
+        ("--retry-failed --diagnostics", "--retry-failed and --diagnostics do not go together"),
+        ("--shard 0/2 --top-fraction 0.5", "--shard and --top-fraction do not go together"),
+        ("--shard 0/2 --sample 2", "--shard and --sample do not go together"),
+    ] {
+        let ran = web.run(flags).expect_code(2);
+        assert!(ran.stderr.contains(said), "{flags}: {}", ran.stderr);
+    }
+}
+
+#[test]
 fn nothing_stays_beside_an_output_unless_it_was_asked_for() {
     let web = SlowWeb::new("csv", 3, Duration::ZERO);
     let names = |web: &SlowWeb| web.bench.names();
