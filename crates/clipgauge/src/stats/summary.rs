@@ -166,6 +166,8 @@ pub struct RunOptions {
     pub background: Option<[u8; 3]>,
     /// Which rows and columns were taken and written.
     pub filters: Filters,
+    /// Whether columns of diagnostics were added.
+    pub diagnostics: bool,
 }
 
 /// What ran.
@@ -308,6 +310,7 @@ impl From<&ScoreOptions> for RunOptions {
             apply_orientation: options.decode.apply_orientation,
             background: options.decode.background,
             filters: options.filters.clone(),
+            diagnostics: options.diagnostics,
         }
     }
 }

@@ -26,6 +26,7 @@ pub(super) struct Added {
     /// Its name.
     pub(super) name: String,
     /// What it holds.
+    #[cfg_attr(not(feature = "parquet"), expect(dead_code, reason = "cells of text need not be told apart"))]
     pub(super) kind: CellKind,
     /// The column whose place it takes; `None` for a place behind all others.
     pub(super) replaces: Option<usize>,
