@@ -3,6 +3,7 @@
 
 mod compare;
 mod embed;
+mod inputs;
 mod models;
 
 use std::num::NonZeroUsize;
@@ -18,6 +19,7 @@ use crate::value;
 
 pub(crate) use compare::CompareArgs;
 pub(crate) use embed::{EmbedArgs, EmbedFormat};
+pub(crate) use inputs::InputArgs;
 pub(crate) use models::{ModelsArgs, ModelsCommand};
 
 /// How well does each image match its caption?
@@ -52,12 +54,8 @@ pub(crate) enum Command {
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct ScoreArgs {
-    /// The table; `-` for standard input
-    ///
-    /// CSV or TSV in UTF-8 with a header, JSON Lines, Parquet or Arrow; by its name, or --format. Relative paths of images start at the table's folder (for standard input at
-    /// the working folder); http and https URLs and data: URIs work too.
-    #[arg(value_name = "INPUT", value_hint = ValueHint::FilePath)]
-    pub(crate) input: PathBuf,
+    #[command(flatten)]
+    pub(crate) inputs: InputArgs,
 
     #[command(flatten)]
     pub(crate) output: OutputArgs,
@@ -79,7 +77,8 @@ pub(crate) struct OutputArgs {
     /// Where the table goes, whole or not at all [default: standard output]
     ///
     /// A file that is there is replaced when the new one is whole. If the run is interrupted, the finished rows are in
-    /// OUT.partial.
+    /// OUT.partial. A folder that is there, or a name that ends in a slash, takes each table under its own name; one file
+    /// takes several inputs if their columns agree.
     #[arg(short, long, value_name = "OUT", value_hint = ValueHint::FilePath)]
     pub(crate) output: Option<PathBuf>,
 
@@ -119,6 +118,8 @@ pub(crate) struct ColumnArgs {
 #[command(next_help_heading = "Columns")]
 pub(crate) struct ReadColumnArgs {
     /// The column with the image: a path, a URL or a data: URI; in Parquet and Arrow also its bytes
+    ///
+    /// Without a column `url`, the only one of pictures as the Hugging Face libraries store them.
     #[arg(long, value_name = "NAME", default_value = "url")]
     pub(crate) image_column: String,
 
@@ -344,6 +345,7 @@ Examples:
   clipgauge score pairs.csv > scored.csv
   clipgauge score pairs.csv -o scored.csv --summary summary.json
   clipgauge score laion.tsv --image-column URL --caption-column TEXT -o scored.tsv
+  clipgauge score 'data/*.parquet' -o all.parquet           (one table; -o scored/ keeps them apart)
   clipgauge score pairs.csv --in-place --column b32 --error-column why
   clipgauge score examples/pairs.csv --model pictoclip      (no download, for a first try)
   gzip -dc pairs.csv.gz | clipgauge score - | gzip > scored.csv.gz

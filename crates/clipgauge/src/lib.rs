@@ -13,6 +13,7 @@ mod encoding;
 pub mod errors_file;
 mod generations;
 pub mod hub;
+pub mod inputs;
 pub mod loading;
 pub mod models;
 pub mod options;

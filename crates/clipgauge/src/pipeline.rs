@@ -74,7 +74,7 @@ pub fn score_table(
     tracing::info!(input = %options.input, "opening the table");
     let table = unless_cancelled(cancel, move || table::open(&for_input))??;
     let mut output = unless_cancelled(cancel, move || OutputFile::open(&for_output))??;
-    let errors = ErrorsFile::new(errors_file::path(options))?;
+    let errors = ErrorsFile::new(errors_file::path(options))?.with_inputs(options.input.is_several());
     options.summary.as_deref().map_or(Ok(()), AtomicFile::check)?;
     let sources = Sources::new(options.fetch.clone())?;
     let Loaded { scorer, model_ids, revisions } = stats.time(Stage::Load, || load_scorer(options, progress, cancel))?;
@@ -126,7 +126,7 @@ pub fn embed_table(
     let columns = KeptColumns::find(&table.layout, options)?;
     let for_place = options.clone();
     let place = unless_cancelled(cancel, move || Place::open(&for_place))??;
-    let errors = ErrorsFile::new(errors_file::path(&run_options))?;
+    let errors = ErrorsFile::new(errors_file::path(&run_options))?.with_inputs(options.input.is_several());
     options.summary.as_deref().map_or(Ok(()), AtomicFile::check)?;
     let sources = Sources::new(options.fetch.clone())?;
     let load_options = loading(options.threads, options.precision);

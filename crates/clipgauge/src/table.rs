@@ -24,13 +24,17 @@ mod json_lines;
 pub(crate) mod number;
 #[cfg(feature = "parquet")]
 mod parquet;
+mod pictures;
 mod scan;
+mod schema;
+mod several;
 mod sniff;
 
 use std::fs::File;
 use std::io::{self, IsTerminal, Read, Write};
+use std::path::Path;
 
-use crate::options::{Input, Output, ScoreOptions};
+use crate::options::{Input, Output, Part, ScoreOptions};
 use crate::row::{Row, RowErrorKind};
 
 #[cfg(feature = "parquet")]
@@ -40,6 +44,9 @@ pub use delimited::DelimitedRecord;
 pub use error::TableError;
 pub use format::{NoSuchFormat, TableFormat};
 pub use json_lines::JsonRecord;
+pub use schema::ColumnDifference;
+
+use schema::Schema;
 
 /// A row as it stood in its table, kept so that it can be written byte for byte.
 #[derive(Debug)]
@@ -54,6 +61,18 @@ pub enum Record {
     Arrow(ArrowRecord),
     /// A row of which nothing is held, since the columns of its table are copied as they are in the file.
     InFile,
+    /// A row of what is no table yet, with a text for each column of the one that it becomes.
+    Texts(Vec<Option<String>>),
+    /// A record of one of several tables that stay apart.
+    Part(PartRecord),
+}
+
+/// A record, and which of several tables it is of.
+#[derive(Debug)]
+pub struct PartRecord {
+    /// The table, from 0.
+    part: usize,
+    record: Box<Record>,
 }
 
 impl Record {
@@ -65,6 +84,8 @@ impl Record {
             #[cfg(feature = "parquet")]
             Self::Arrow(record) => record.size(),
             Self::InFile => 0,
+            Self::Texts(texts) => texts.iter().map(|text| text.as_ref().map_or(0, String::capacity)).sum(),
+            Self::Part(PartRecord { record, .. }) => record.size(),
         }
     }
 
@@ -77,6 +98,8 @@ impl Record {
             #[cfg(feature = "parquet")]
             Self::Arrow(record) => record.texts(),
             Self::InFile => Vec::new(),
+            Self::Texts(texts) => texts.clone(),
+            Self::Part(PartRecord { record, .. }) => record.texts(),
         }
     }
 
@@ -85,6 +108,7 @@ impl Record {
         match self {
             #[cfg(feature = "parquet")]
             Self::Arrow(record) => record.json(),
+            Self::Part(PartRecord { record, .. }) => record.json(),
             _ => self.texts().into_iter().map(|text| serde_json::Value::from(text).to_string()).collect(),
         }
     }
@@ -93,6 +117,7 @@ impl Record {
     pub fn is_ragged(&self) -> bool {
         match self {
             Self::Delimited(record) => record.is_ragged(),
+            Self::Part(PartRecord { record, .. }) => record.is_ragged(),
             _ => false,
         }
     }
@@ -129,6 +154,9 @@ pub trait ReadTable: Send {
 
     /// How far the table was read.
     fn position(&self) -> Position;
+
+    /// Lets the [`texts`](Record::texts) of its records be those of these columns, in a format whose rows name their own.
+    fn keep_columns(&mut self, _names: &[String]) {}
 }
 
 /// A table that is written: the records that a reader of the same table gave, with the new cells in the order in which
@@ -186,6 +214,8 @@ pub enum Layout {
     Compressed(Box<Layout>, compression::Compression),
     /// Another format than the table came in.
     Converted(converted::ConvertedLayout),
+    /// Several tables, each in its own layout.
+    Apart(several::apart::ApartLayout),
     /// Parquet.
     #[cfg(feature = "parquet")]
     Parquet(Box<parquet::ParquetLayout>),
@@ -203,6 +233,7 @@ impl Layout {
             Self::Json(layout) => layout.added().collect(),
             Self::Compressed(layout, _) => layout.added(),
             Self::Converted(layout) => layout.added.iter().map(|column| column.name.as_str()).collect(),
+            Self::Apart(layout) => layout.added.iter().map(String::as_str).collect(),
             #[cfg(feature = "parquet")]
             Self::Parquet(layout) => layout.added().collect(),
             #[cfg(feature = "parquet")]
@@ -215,8 +246,8 @@ impl Layout {
         let names = self.names();
         let added = match self {
             Self::Delimited(layout) => layout.into_added(),
-            // A format without a header is not converted.
-            Self::Json(_) => Vec::new(),
+            // A format without a header is not converted, and tables that stay apart neither.
+            Self::Json(_) | Self::Apart(_) => Vec::new(),
             Self::Compressed(layout, _) => return layout.converted(format, scores),
             Self::Converted(layout) => layout.added,
             #[cfg(feature = "parquet")]
@@ -234,11 +265,54 @@ impl Layout {
             Self::Json(layout) => layout.names(),
             Self::Compressed(layout, _) => layout.names(),
             Self::Converted(layout) => layout.names.clone(),
+            Self::Apart(layout) => layout.names.clone(),
             #[cfg(feature = "parquet")]
             Self::Parquet(layout) => layout.names(),
             #[cfg(feature = "parquet")]
             Self::Arrow(layout) => layout.names(),
         }
+    }
+
+    /// The image's and the caption's column, where the options do not name them as they are called.
+    pub(crate) fn pair(&self) -> Option<[usize; 2]> {
+        match self {
+            #[cfg(feature = "parquet")]
+            Self::Parquet(layout) => Some(layout.pair()),
+            #[cfg(feature = "parquet")]
+            Self::Arrow(layout) => Some(layout.pair()),
+            _ => None,
+        }
+    }
+
+    /// Its columns, as far as another table's have to be the same to go into one with it; only their names where
+    /// rows become texts on the way.
+    fn schema(&self, becomes_texts: bool) -> Schema {
+        match self {
+            Self::Json(_) => Schema::PerRow,
+            _ if becomes_texts => Schema::Names(self.names()),
+            #[cfg(feature = "parquet")]
+            Self::Parquet(layout) => layout.schema(),
+            #[cfg(feature = "parquet")]
+            Self::Arrow(layout) => layout.schema(),
+            _ => Schema::Names(self.names()),
+        }
+    }
+
+    /// Lets the writer take the rows of more tables than that of `name`, of which it is then told by what is returned.
+    #[cfg_attr(not(feature = "parquet"), expect(unused_variables, reason = "only Arrow may have to refuse"))]
+    fn join_more(&mut self, name: &str) -> Result<MoreSources, TableError> {
+        match self {
+            Self::Delimited(layout) => layout.join_more(),
+            Self::Json(layout) => layout.join_more(),
+            #[cfg(feature = "parquet")]
+            Self::Parquet(layout) => return Ok(MoreSources { parquet: Some(layout.sources()) }),
+            #[cfg(feature = "parquet")]
+            Self::Arrow(layout) if !layout.can_join() => {
+                return Err(TableError::Dictionaries { name: name.to_owned() });
+            }
+            _ => {}
+        }
+        Ok(MoreSources::default())
     }
 
     /// Begins the table: its header goes to `out`, which should be buffered.
@@ -252,6 +326,7 @@ impl Layout {
             Self::Json(layout) => Ok(Box::new(layout.writer(out)?)),
             Self::Compressed(layout, compression) => compression.writer(out, |out| layout.writer(out)),
             Self::Converted(layout) => layout.writer(out),
+            Self::Apart(layout) => Ok(layout.writer()),
             #[cfg(feature = "parquet")]
             Self::Parquet(layout) => layout.writer(out),
             #[cfg(feature = "parquet")]
@@ -260,19 +335,60 @@ impl Layout {
     }
 }
 
-/// Opens the table of a run, reads its header and finds its columns.
+/// Tells the writer of one table, made of several, what it has to know of those after the first: nothing, unless it copies
+/// from their files.
+#[derive(Debug, Default)]
+struct MoreSources {
+    #[cfg(feature = "parquet")]
+    parquet: Option<parquet::Sources>,
+}
+
+impl MoreSources {
+    /// Another table is read now.
+    #[cfg_attr(not(feature = "parquet"), expect(unused_variables, reason = "only Parquet is copied from its file"))]
+    fn add(&self, layout: Layout) {
+        #[cfg(feature = "parquet")]
+        if let (Layout::Parquet(layout), Some(sources)) = (layout, &self.parquet) {
+            sources.add(*layout);
+        }
+    }
+}
+
+/// Opens the table of a run, reads its header and finds its columns. Of several tables, all are looked at, and the first
+/// is begun.
 ///
 /// # Errors
 ///
-/// The input cannot be read, is no table that can be read, lacks a column that is needed or has one that would be added.
-/// [`TableError::is_usage`] tells whether another command line mends it.
+/// The input cannot be read, is no table that can be read, lacks a column that is needed or has one that would be added;
+/// or several tables do not go into one. [`TableError::is_usage`] tells whether another command line mends it.
 pub fn open(options: &ScoreOptions) -> Result<OpenTable, TableError> {
-    let (format, target) = formats_of(options)?;
-    let OpenTable { reader, layout } = open_keeping(options, format, target != format)?;
-    let layout = match target {
-        _ if target == format => layout,
-        target => layout.converted(target, options.score_columns().len()),
+    match (&options.input, &options.output) {
+        (Input::Several(parts), Output::Folder(_) | Output::InPlace) => several::apart::open(parts, options),
+        (Input::File(path), Output::Folder(_)) => several::apart::open(&[Part::of_file(path)], options),
+        (Input::Several(parts), _) => several::joined::open(parts, options).map(|table| compressed(table, options)),
+        _ => open_single(options),
+    }
+}
+
+/// The same for one table that becomes one.
+fn open_single(options: &ScoreOptions) -> Result<OpenTable, TableError> {
+    let format = format_of(options)?;
+    let named = match &options.output {
+        Output::File(path) => output_format(path, format, options)?,
+        _ => None,
     };
+    let target = named.or(format).unwrap_or(TableFormat::Csv);
+    let is_converted = format != Some(target);
+    let OpenTable { reader, layout } = open_keeping(options, format, is_converted)?;
+    let layout = match is_converted {
+        true => layout.converted(target, options.score_columns().len()),
+        false => layout,
+    };
+    Ok(compressed(OpenTable { reader, layout }, options))
+}
+
+/// The table as its output's name says that it is compressed.
+fn compressed(OpenTable { reader, layout }: OpenTable, options: &ScoreOptions) -> OpenTable {
     let named = match (&options.output, &options.input) {
         (Output::File(path), _) | (Output::InPlace, Input::File(path)) => Compression::of_path(path),
         _ => None,
@@ -281,7 +397,7 @@ pub fn open(options: &ScoreOptions) -> Result<OpenTable, TableError> {
         Some((compression, _)) => Layout::Compressed(Box::new(layout), compression),
         None => layout,
     };
-    Ok(OpenTable { reader, layout })
+    OpenTable { reader, layout }
 }
 
 /// The same for a table that is only read: its records have their [`texts`](Record::texts) with them, whatever the
@@ -291,15 +407,23 @@ pub fn open(options: &ScoreOptions) -> Result<OpenTable, TableError> {
 ///
 /// As [`open`].
 pub fn open_with_texts(options: &ScoreOptions) -> Result<OpenTable, TableError> {
-    let (format, _) = formats_of(options)?;
-    open_keeping(options, format, true)
+    match &options.input {
+        Input::Several(parts) => several::joined::open_keeping_all(parts, options, true),
+        _ => open_keeping(options, format_of(options)?, true),
+    }
 }
 
-fn open_keeping(options: &ScoreOptions, format: TableFormat, keeps_rows: bool) -> Result<OpenTable, TableError> {
+/// Opens what is no several tables; `format` is `None` for what is no table yet.
+fn open_keeping(
+    options: &ScoreOptions,
+    format: Option<TableFormat>,
+    keeps_rows: bool,
+) -> Result<OpenTable, TableError> {
     let name = options.input.to_string();
     let fails = |source| TableError::Read { name: name.clone(), source };
     let (file, total_bytes) = match &options.input {
-        Input::Stdin => (None, None),
+        Input::Pictures(folder) => return pictures::open(folder, options),
+        Input::Stdin | Input::Several(_) => (None, None),
         Input::File(path) => {
             let file = File::open(path).map_err(fails)?;
             let metadata = file.metadata().map_err(fails)?;
@@ -309,10 +433,12 @@ fn open_keeping(options: &ScoreOptions, format: TableFormat, keeps_rows: bool) -
             (Some(file), metadata.is_file().then_some(metadata.len()))
         }
     };
+    let format = format.unwrap_or(TableFormat::Csv);
+    let is_bytes = matches!(format, TableFormat::Parquet | TableFormat::Arrow);
+    if is_bytes && !keeps_rows && options.output == Output::Stdout && io::stdout().is_terminal() {
+        return Err(TableError::Terminal { format });
+    }
     if matches!(format, TableFormat::Parquet | TableFormat::Arrow) {
-        if !keeps_rows && options.output == Output::Stdout && io::stdout().is_terminal() {
-            return Err(TableError::Terminal { format });
-        }
         return open_typed(format, file, total_bytes, options, keeps_rows);
     }
     let input: Box<dyn Read + Send> = match file {
@@ -321,7 +447,7 @@ fn open_keeping(options: &ScoreOptions, format: TableFormat, keeps_rows: bool) -
     };
     let named = match &options.input {
         Input::File(path) => Compression::of_path(path),
-        Input::Stdin => None,
+        _ => None,
     };
     let (input, total_bytes) = match named {
         // How much text there is, only its end tells.
@@ -372,12 +498,12 @@ fn open_typed(
     Err(TableError::NotBuilt { name: options.input.to_string(), format })
 }
 
-/// The format that the options or the input's name tell, CSV where neither does; and the one that the output's name
-/// tells, the same where it tells none.
-fn formats_of(options: &ScoreOptions) -> Result<(TableFormat, TableFormat), TableError> {
+/// The format that the options or the input's name tell, CSV where neither does; `None` for what is no table yet.
+fn format_of(options: &ScoreOptions) -> Result<Option<TableFormat>, TableError> {
     let format = match (options.format, &options.input) {
+        (_, Input::Pictures(_)) => return Ok(None),
         (Some(format), _) => format,
-        (None, Input::Stdin) => TableFormat::Csv,
+        (None, Input::Stdin | Input::Several(_)) => TableFormat::Csv,
         (None, Input::File(path)) => match TableFormat::of_path(path) {
             Ok(format) => format.unwrap_or(TableFormat::Csv),
             Err(TableError::UnknownFormat { .. }) if options.delimiter.is_some() => TableFormat::Csv,
@@ -387,24 +513,29 @@ fn formats_of(options: &ScoreOptions) -> Result<(TableFormat, TableFormat), Tabl
     if options.delimiter.is_some() && format.delimiter().is_none() {
         return Err(TableError::NoDelimiter { name: options.input.to_string(), format });
     }
+    Ok(Some(format))
+}
+
+/// The format that the output's name tells, if it tells one; it has to be one that the input can become.
+fn output_format(
+    path: &Path,
+    format: Option<TableFormat>,
+    options: &ScoreOptions,
+) -> Result<Option<TableFormat>, TableError> {
+    // What is no table yet becomes whatever text does.
+    let format = format.unwrap_or(TableFormat::Csv);
+    let output = || path.display().to_string();
     // A name that says nothing or nothing known is the user's business; one that would lie about the content is not.
-    if let Output::File(path) = &options.output {
-        match TableFormat::of_path(path) {
-            // A delimiter of one's own may be in a file of any such name.
-            Ok(Some(named)) if options.delimiter.is_some() && named.delimiter().is_some() => {}
-            Ok(Some(named)) if named != format => {
-                if !format.becomes(named) {
-                    return Err(TableError::OutputFormat { output: path.display().to_string(), named, format });
-                }
-                return Ok((format, named));
-            }
-            Err(TableError::FormatNotYet { .. } | TableError::Compressed { .. }) => {
-                return Err(TableError::OutputNotYet { output: path.display().to_string(), format });
-            }
-            _ => {}
+    match TableFormat::of_path(path) {
+        // A delimiter of one's own may be in a file of any such name.
+        Ok(Some(named)) if options.delimiter.is_some() && named.delimiter().is_some() => Ok(None),
+        Ok(Some(named)) if !format.becomes(named) => Err(TableError::OutputFormat { output: output(), named, format }),
+        Ok(named) => Ok(named),
+        Err(TableError::FormatNotYet { .. } | TableError::Compressed { .. }) => {
+            Err(TableError::OutputNotYet { output: output(), format })
         }
+        Err(_) => Ok(None),
     }
-    Ok((format, format))
 }
 
 /// A writer was given a record of another format's reader.

@@ -6,6 +6,7 @@ mod documents;
 mod embedding;
 mod help;
 mod hub;
+mod inputs;
 #[cfg(unix)]
 mod interrupts;
 mod models;

@@ -16,7 +16,7 @@ use arrow_array::{ArrayRef, Float32Array, RecordBatch};
 use arrow_ipc::CompressionType;
 use arrow_ipc::reader::{FileReader, StreamReader};
 use arrow_ipc::writer::{FileWriter, IpcWriteOptions, StreamWriter};
-use arrow_schema::{ArrowError, SchemaRef};
+use arrow_schema::{ArrowError, DataType, SchemaRef};
 
 use crate::options::ScoreOptions;
 use crate::row::{Row, RowErrorKind};
@@ -27,6 +27,7 @@ use super::arrow_record::{ArrowRecord, Rows};
 use super::arrow_rows;
 use super::arrow_schema::with_columns;
 use super::columns::Added;
+use super::schema::Schema;
 use super::{Cell, Position, ReadTable, Record, TableError, WriteTable};
 
 /// Opens a file of either kind.
@@ -82,6 +83,7 @@ fn open(
     let scores = options.score_columns().len();
     let layout = ArrowLayout {
         names: arrow_rows::names(schema),
+        pair: [columns.image, columns.caption],
         schema: Arc::new(with_columns(schema, &columns.added, scores)),
         added: columns.added,
         kind,
@@ -183,7 +185,7 @@ impl ReadTable for ArrowReader {
         let Some(BatchRow { image, caption, record }) = row else { return Ok(None) };
         self.rows += 1;
         let record = Record::Arrow(record);
-        Ok(Some(Row { number: self.rows, image, caption, error: None, record }))
+        Ok(Some(Row { number: self.rows, image, caption, error: None, origin: None, record }))
     }
 
     fn position(&self) -> Position {
@@ -199,6 +201,8 @@ impl ReadTable for ArrowReader {
 #[derive(Debug)]
 pub struct ArrowLayout {
     names: Vec<String>,
+    /// The image's and the caption's column.
+    pair: [usize; 2],
     schema: SchemaRef,
     added: Vec<Added>,
     kind: Kind,
@@ -217,6 +221,20 @@ impl ArrowLayout {
         self.names.clone()
     }
 
+    pub(super) fn pair(&self) -> [usize; 2] {
+        self.pair
+    }
+
+    /// The columns with the new ones, as another table's have to be for its batches to go into one with these.
+    pub(super) fn schema(&self) -> Schema {
+        Schema::Arrow(Arc::clone(&self.schema))
+    }
+
+    /// Whether batches of another table can follow: of a column with a dictionary, a file takes only one.
+    pub(super) fn can_join(&self) -> bool {
+        self.kind.is_stream || !self.schema.fields().iter().any(|field| has_dictionary(field.data_type()))
+    }
+
     /// Begins the table.
     pub(super) fn writer<'a>(self, out: Box<dyn Write + Send + 'a>) -> Result<ArrowWriter<'a>, TableError> {
         let Self { schema, added, kind, .. } = self;
@@ -227,6 +245,22 @@ impl ArrowLayout {
             Out::File(FileWriter::try_new_with_options(out, &schema, options).map_err(write_error)?)
         };
         Ok(ArrowWriter { out, schema, cells: added.iter().map(|_| Vec::new()).collect(), added, run: None })
+    }
+}
+
+fn has_dictionary(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::Dictionary(..) => true,
+        DataType::Struct(fields) => fields.iter().any(|field| has_dictionary(field.data_type())),
+        DataType::Union(fields, _) => fields.iter().any(|(_, field)| has_dictionary(field.data_type())),
+        DataType::List(field)
+        | DataType::LargeList(field)
+        | DataType::ListView(field)
+        | DataType::LargeListView(field)
+        | DataType::FixedSizeList(field, _)
+        | DataType::Map(field, _) => has_dictionary(field.data_type()),
+        DataType::RunEndEncoded(_, field) => has_dictionary(field.data_type()),
+        _ => false,
     }
 }
 

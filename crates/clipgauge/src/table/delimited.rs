@@ -123,6 +123,7 @@ impl ReadTable for DelimitedReader {
             image: image.map(text_of).map(RowImage::Address),
             caption: raw.value(self.caption).map(text_of),
             error,
+            origin: None,
             record: Record::Delimited(DelimitedRecord { raw, width: self.width }),
         }))
     }
@@ -159,6 +160,11 @@ impl DelimitedLayout {
         names_of(&self.header)
     }
 
+    /// Lets rows of more tables follow: what is at the end of the first is not that of the whole.
+    pub(super) fn join_more(&mut self) {
+        self.rest = Rest::default();
+    }
+
     /// Writes the header and gives what writes the rows.
     pub(super) fn writer<'a>(mut self, mut out: Box<dyn Write + Send + 'a>) -> Result<DelimitedWriter<'a>, TableError> {
         let header = mem::take(&mut self.header);
@@ -170,7 +176,8 @@ impl DelimitedLayout {
         };
         write_record(&mut line, &header, width, self.delimiter, &self.added, name);
         out.write_all(&line).map_err(TableError::Write)?;
-        Ok(DelimitedWriter { out, line, delimiter: self.delimiter, added: self.added, rest: self.rest })
+        let lacks = lacking(&header, width, &self.added);
+        Ok(DelimitedWriter { out, line, lacks, delimiter: self.delimiter, added: self.added, rest: self.rest })
     }
 }
 
@@ -178,6 +185,8 @@ impl DelimitedLayout {
 pub(super) struct DelimitedWriter<'a> {
     out: Box<dyn Write + Send + 'a>,
     line: Vec<u8>,
+    /// What the last line lacks, for another to follow: the last one of a table need have no ending.
+    lacks: &'static [u8],
     delimiter: u8,
     added: Vec<Added>,
     rest: Rest,
@@ -188,6 +197,8 @@ impl WriteTable for DelimitedWriter<'_> {
         let Record::Delimited(DelimitedRecord { raw, width }) = record else { return Err(super::foreign_record()) };
         let delimiter = self.delimiter;
         self.line.clear();
+        self.line.extend_from_slice(self.lacks);
+        self.lacks = lacking(&raw, width, &self.added);
         let cell = |index: usize, line: &mut Vec<u8>| match cells.get(index) {
             Some(Cell::Score(Some(score))) => {
                 let mut number = Vec::new();
@@ -209,6 +220,17 @@ impl WriteTable for DelimitedWriter<'_> {
         let rest = self.rest.get().map_or(&[][..], Vec::as_slice);
         self.out.write_all(rest).map_err(TableError::Write)?;
         self.flush()
+    }
+}
+
+/// What a written record lacks before another can follow.
+fn lacking(record: &RawRecord, width: usize, added: &[Added]) -> &'static [u8] {
+    let last = record.len().max(width) - 1;
+    let is_closed = added.iter().any(|column| column.replaces.is_none_or(|replaced| replaced == last));
+    match record.ending() {
+        [] if record.has_open_quote() && !is_closed => b"\"\n",
+        [] => b"\n",
+        _ => b"",
     }
 }
 

@@ -2,10 +2,11 @@
 
 use std::io;
 
+use crate::atomic::AtomicError;
 use crate::options::shell_word;
 
-use super::TableFormat;
 use super::scan::MAX_RECORD;
+use super::{ColumnDifference, TableFormat};
 
 /// Why a table cannot be read or written. Ends the run.
 #[derive(Debug, thiserror::Error)]
@@ -23,6 +24,42 @@ pub enum TableError {
     /// Writing fails.
     #[error("the output cannot be written")]
     Write(#[source] io::Error),
+    /// One of several tables cannot be put in its place.
+    #[error(transparent)]
+    Place(AtomicError),
+    /// Several tables of different formats would go into one.
+    #[error(
+        "{first} is {}, and {name} {}: they do not go into one table; name a folder, as in -o DIR/, to keep them apart",
+        formats[0], formats[1]
+    )]
+    FormatsDiffer {
+        /// The first table.
+        first: String,
+        /// The one that differs.
+        name: String,
+        /// Their formats.
+        formats: [TableFormat; 2],
+    },
+    /// Several tables with different columns would go into one.
+    #[error(
+        "{name} and {first} do not go into one table: {difference}; name a folder, as in -o DIR/, to keep them apart"
+    )]
+    ColumnsDiffer {
+        /// The first table.
+        first: String,
+        /// The one that differs.
+        name: String,
+        /// The first difference.
+        difference: Box<ColumnDifference>,
+    },
+    /// Several tables would need several dictionaries in one file.
+    #[error(
+        "{name} has a column with a dictionary, of which an Arrow file can have only one; name a folder, as in -o DIR/"
+    )]
+    Dictionaries {
+        /// The table.
+        name: String,
+    },
     /// A folder was given for a table.
     #[error("{name} is a folder; name a table in it")]
     IsFolder {
@@ -217,6 +254,9 @@ pub enum TableError {
 impl TableError {
     /// Whether the command line is wrong rather than the world.
     pub fn is_usage(&self) -> bool {
+        if let Self::Place(error) = self {
+            return error.is_usage();
+        }
         !matches!(
             self,
             Self::Read { .. }

@@ -19,7 +19,7 @@ use super::columns::Columns;
 use super::number::write_f32;
 use super::{Cell, Position, ReadTable, Record, TableError, WriteTable, sniff};
 use lines::{Line, Lines};
-use object::{Object, Value};
+use object::{NoObject, Object, Value};
 
 /// How many rows are looked at for the names of columns, at most.
 const PEEKED_ROWS: usize = 100;
@@ -37,6 +37,10 @@ pub struct JsonRecord {
     names: Arc<[String]>,
 }
 
+/// Where the values of fields are that were looked for.
+type Values = Vec<Option<Range<usize>>>;
+
+/// Where an object takes new fields.
 #[derive(Debug)]
 struct Place {
     end: usize,
@@ -44,6 +48,46 @@ struct Place {
     is_spaced: bool,
     /// The value that each added one takes the place of.
     replaced: Vec<Option<Range<usize>>>,
+}
+
+impl Place {
+    /// Reads an object, and finds the values of the fields `wanted`; those of `replaced` give way to new ones.
+    pub(super) fn scan(json: &[u8], wanted: &[&str], replaced: &[String]) -> Result<(Self, Values), NoObject> {
+        let all: Vec<&str> = wanted.iter().copied().chain(replaced.iter().map(String::as_str)).collect();
+        let Object { mut found, end, has_fields, is_spaced } = Object::scan(json, &all, &mut |_| ())?;
+        let replaced = found.split_off(wanted.len());
+        Ok((Self { end, has_fields, is_spaced, replaced }, found))
+    }
+
+    /// Writes the object with its new fields; `names` are theirs, as JSON.
+    fn write(&self, out: &mut Vec<u8>, json: &[u8], names: &[String], cells: &[Cell]) {
+        let Self { end, has_fields, is_spaced, replaced } = self;
+        let (end, mut has_fields) = (*end, *has_fields);
+        let replaced_by = |index: usize| replaced.get(index).cloned().flatten();
+        let mut replacements: Vec<_> =
+            (0..cells.len()).filter_map(|index| Some((replaced_by(index)?, &cells[index]))).collect();
+        replacements.sort_by_key(|(range, _)| range.start);
+        let mut at = 0;
+        for (range, cell) in replacements {
+            out.extend_from_slice(&json[at..range.start]);
+            write_value(out, cell);
+            at = range.end;
+        }
+        out.extend_from_slice(&json[at..end]);
+        for (index, (name, cell)) in names.iter().zip(cells).enumerate() {
+            if replaced_by(index).is_some() {
+                continue;
+            }
+            if has_fields {
+                out.extend_from_slice(if *is_spaced { b", " } else { b"," });
+            }
+            has_fields = true;
+            out.extend_from_slice(name.as_bytes());
+            out.extend_from_slice(if *is_spaced { b": " } else { b":" });
+            write_value(out, cell);
+        }
+        out.extend_from_slice(&json[end..]);
+    }
 }
 
 impl JsonRecord {
@@ -108,12 +152,13 @@ pub(super) fn open(
     }
     let (names, rest): (Arc<[String]>, _) = (names.into(), Rest::default());
     let layout = JsonLayout { bom, names: Arc::clone(&names), added: added.clone(), rest: Arc::clone(&rest) };
-    let mut wanted = vec![options.image_column.clone(), options.caption_column.clone()];
-    if options.overwrite {
-        wanted.extend(added);
-    }
+    let replaced = if options.overwrite { added } else { Vec::new() };
+    let (image, caption) = (options.image_column.clone(), options.caption_column.clone());
     let bom_bytes = bom.len() as u64;
-    Ok((JsonReader { lines, peeked, wanted, names, bom_bytes, total_bytes, rows: 0, at: 0, rest }, layout))
+    Ok((
+        JsonReader { lines, peeked, image, caption, replaced, names, bom_bytes, total_bytes, rows: 0, at: 0, rest },
+        layout,
+    ))
 }
 
 /// Reads the rows of a table of JSON lines.
@@ -121,8 +166,11 @@ pub(super) struct JsonReader {
     lines: Lines,
     /// Lines that were read already, each with where it ends.
     peeked: VecDeque<(Line, u64)>,
-    /// The image's and the caption's field, then those that are replaced.
-    wanted: Vec<String>,
+    /// The image's field.
+    image: String,
+    caption: String,
+    /// The fields that are replaced.
+    replaced: Vec<String>,
     names: Arc<[String]>,
     bom_bytes: u64,
     total_bytes: Option<u64>,
@@ -149,19 +197,19 @@ impl ReadTable for JsonReader {
             }
         };
         self.rows += 1;
-        let wanted: Vec<&str> = self.wanted.iter().map(String::as_str).collect();
+        let wanted = [self.image.as_str(), self.caption.as_str()];
         let names = Arc::clone(&self.names);
         let text = line.text();
-        let object = match Object::scan(text, &wanted, &mut |_| ()) {
-            Ok(object) => object,
+        let (place, found) = match Place::scan(text, &wanted, &self.replaced) {
+            Ok(scanned) => scanned,
             Err(reason) => {
                 let error = Some(RowError::new(RowErrorKind::Corrupt, reason.to_string()));
                 let record = Record::Json(JsonRecord { line, place: None, names });
-                return Ok(Some(Row { number: self.rows, image: None, caption: None, error, record }));
+                return Ok(Some(Row { number: self.rows, image: None, caption: None, error, origin: None, record }));
             }
         };
         let mut error = None;
-        let mut text_of = |index: usize, what: &str, kind| match Value::of(&text[object.found[index].clone()?]) {
+        let mut text_of = |index: usize, what: &str, kind| match Value::of(&text[found[index].clone()?]) {
             Value::Null => None,
             Value::Text(text) => Some(text),
             other => {
@@ -172,10 +220,12 @@ impl ReadTable for JsonReader {
         };
         let image = text_of(0, "image", RowErrorKind::BadAddress).map(RowImage::Address);
         let caption = text_of(1, "caption", RowErrorKind::NoCaption);
-        let Object { mut found, end, has_fields, is_spaced } = object;
-        let replaced = found.split_off(2);
-        let record = JsonRecord { line, place: Some(Place { end, has_fields, is_spaced, replaced }), names };
-        Ok(Some(Row { number: self.rows, image, caption, error, record: Record::Json(record) }))
+        let record = JsonRecord { line, place: Some(place), names };
+        Ok(Some(Row { number: self.rows, image, caption, error, origin: None, record: Record::Json(record) }))
+    }
+
+    fn keep_columns(&mut self, names: &[String]) {
+        self.names = names.into();
     }
 
     fn position(&self) -> Position {
@@ -201,11 +251,16 @@ impl JsonLayout {
         self.names.to_vec()
     }
 
+    /// Lets rows of more tables follow: what is at the end of the first is not that of the whole.
+    pub(super) fn join_more(&mut self) {
+        self.rest = Rest::default();
+    }
+
     /// Gives what writes the rows.
     pub(super) fn writer<'a>(self, mut out: Box<dyn Write + Send + 'a>) -> Result<JsonWriter<'a>, TableError> {
         out.write_all(self.bom).map_err(TableError::Write)?;
         let names = self.added.iter().map(|name| serde_json::Value::from(name.as_str()).to_string()).collect();
-        Ok(JsonWriter { out, line: Vec::new(), names, rest: self.rest })
+        Ok(JsonWriter { out, line: Vec::new(), is_ended: true, names, rest: self.rest })
     }
 }
 
@@ -213,6 +268,8 @@ impl JsonLayout {
 pub(super) struct JsonWriter<'a> {
     out: Box<dyn Write + Send + 'a>,
     line: Vec<u8>,
+    /// Whether the last line has an ending; the last one of a table need not.
+    is_ended: bool,
     /// The names of the added fields, as JSON.
     names: Vec<String>,
     rest: Rest,
@@ -222,9 +279,14 @@ impl WriteTable for JsonWriter<'_> {
     fn write(&mut self, record: Record, cells: &[Cell]) -> Result<(), TableError> {
         let Record::Json(JsonRecord { line, place, .. }) = record else { return Err(super::foreign_record()) };
         self.line.clear();
+        if !self.is_ended {
+            // The next of several tables begins.
+            self.line.push(b'\n');
+        }
+        self.is_ended = line.text().ends_with(b"\n");
         self.line.extend_from_slice(line.lead());
         match place {
-            Some(place) => write_object(&mut self.line, line.text(), place, &self.names, cells),
+            Some(place) => place.write(&mut self.line, line.text(), &self.names, cells),
             None => self.line.extend_from_slice(line.text()),
         }
         self.out.write_all(&self.line).map_err(TableError::Write)
@@ -239,34 +301,6 @@ impl WriteTable for JsonWriter<'_> {
         self.out.write_all(rest).map_err(TableError::Write)?;
         self.flush()
     }
-}
-
-fn write_object(out: &mut Vec<u8>, text: &[u8], place: Place, names: &[String], cells: &[Cell]) {
-    let Place { end, mut has_fields, is_spaced, replaced } = place;
-    let replaced_by = |index: usize| replaced.get(index).cloned().flatten();
-    let mut replacements: Vec<_> =
-        (0..cells.len()).filter_map(|index| Some((replaced_by(index)?, &cells[index]))).collect();
-    replacements.sort_by_key(|(range, _)| range.start);
-    let mut at = 0;
-    for (range, cell) in replacements {
-        out.extend_from_slice(&text[at..range.start]);
-        write_value(out, cell);
-        at = range.end;
-    }
-    out.extend_from_slice(&text[at..end]);
-    for (index, (name, cell)) in names.iter().zip(cells).enumerate() {
-        if replaced_by(index).is_some() {
-            continue;
-        }
-        if has_fields {
-            out.extend_from_slice(if is_spaced { b", " } else { b"," });
-        }
-        has_fields = true;
-        out.extend_from_slice(name.as_bytes());
-        out.extend_from_slice(if is_spaced { b": " } else { b":" });
-        write_value(out, cell);
-    }
-    out.extend_from_slice(&text[end..]);
 }
 
 /// Writes a cell; JSON has no number that is none.

@@ -26,8 +26,10 @@ use crate::row::Row;
 use super::arrow_batch::{Batch, BatchRow};
 use super::arrow_rows;
 use super::columns::Added;
+use super::schema::Schema;
 use super::{Position, ReadTable, Record, TableError, WriteTable};
-use copy::{ParquetCopy, Plan};
+pub(super) use copy::Sources;
+use copy::{ParquetCopy, Plan, Source};
 use positioned::PositionedFile;
 
 /// The most rows that are decoded at once.
@@ -55,6 +57,7 @@ pub(super) fn open(
     let scores = options.score_columns().len();
     let layout = ParquetLayout {
         names: arrow_rows::names(&schema),
+        pair: [image, caption],
         plan: plan(file.clone(), with_index, &schema, columns.added, scores, caption).map_err(damaged)?,
     };
     let kept: Vec<usize> = if keeps_rows { (0..schema.fields().len()).collect() } else { vec![image, caption] };
@@ -123,7 +126,7 @@ fn plan(
 ) -> Result<Plan, ParquetError> {
     let schema = footer::schema(metadata.file_metadata().schema(), &added, scores)?;
     let properties = Arc::new(footer::properties(&metadata, arrow, &added, scores, caption));
-    Ok(Plan { file, metadata, schema, properties, added })
+    Ok(Plan { source: Source { file, metadata }, more: Sources::default(), schema, properties, added })
 }
 
 /// Runs what reads foreign bytes. A library that panics over them has met a file that nobody foresaw: that is an error.
@@ -211,7 +214,7 @@ impl ReadTable for ParquetReader {
             true => Record::Arrow(record),
             false => Record::InFile,
         };
-        Ok(Some(Row { number: self.rows, image, caption, error: None, record }))
+        Ok(Some(Row { number: self.rows, image, caption, error: None, origin: None, record }))
     }
 
     fn position(&self) -> Position {
@@ -226,6 +229,8 @@ impl ReadTable for ParquetReader {
 #[derive(Debug)]
 pub struct ParquetLayout {
     names: Vec<String>,
+    /// The image's and the caption's column.
+    pair: [usize; 2],
     plan: Plan,
 }
 
@@ -242,9 +247,30 @@ impl ParquetLayout {
         self.names.clone()
     }
 
+    pub(super) fn pair(&self) -> [usize; 2] {
+        self.pair
+    }
+
+    /// The columns of the old file, as another's have to be for their row groups to go into one file.
+    pub(super) fn schema(&self) -> Schema {
+        Schema::Parquet(self.plan.source.metadata.file_metadata().schema_descr().root_schema_ptr())
+    }
+
+    /// Where the reader puts more files like this one.
+    pub(super) fn sources(&self) -> Sources {
+        self.plan.more.clone()
+    }
+
     /// Begins the file.
     pub(super) fn writer<'a>(self, out: Box<dyn Write + Send + 'a>) -> Result<Box<dyn WriteTable + 'a>, TableError> {
         Ok(Box::new(ParquetCopy::new(self.plan, out)?))
+    }
+}
+
+impl Sources {
+    /// Adds the file of a layout that agrees with the first.
+    pub(super) fn add(&self, layout: ParquetLayout) {
+        self.push(layout.plan.source);
     }
 }
 

@@ -1,8 +1,9 @@
 //! A Parquet file written again with new columns: what was there is copied as it is encoded, row group by row group, and
 //! not decoded. So no type, encoding, compression, statistic or filter can change.
 
+use std::collections::VecDeque;
 use std::io::{self, Write};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use parquet::bloom_filter::Sbbf;
 use parquet::column::reader::{ColumnReader, ColumnReaderImpl};
@@ -28,11 +29,33 @@ const RECORDS: usize = 64;
 
 type Out<'a> = Box<dyn Write + Send + 'a>;
 
+/// A file whose row groups are copied.
+#[derive(Debug)]
+pub(super) struct Source {
+    pub(super) file: PositionedFile,
+    pub(super) metadata: Arc<ParquetMetaData>,
+}
+
+/// More files whose row groups are copied behind those of the first, in the order in which they are read. Each is added
+/// before its first row is read.
+#[derive(Debug, Clone, Default)]
+pub(in crate::table) struct Sources(Arc<Mutex<VecDeque<Source>>>);
+
+impl Sources {
+    pub(super) fn push(&self, source: Source) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push_back(source);
+    }
+
+    fn take(&self) -> Option<Source> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
+    }
+}
+
 /// The old file and what the new one is to look like.
 #[derive(Debug)]
 pub(super) struct Plan {
-    pub(super) file: PositionedFile,
-    pub(super) metadata: Arc<ParquetMetaData>,
+    pub(super) source: Source,
+    pub(super) more: Sources,
     pub(super) schema: TypePtr,
     pub(super) properties: WriterPropertiesPtr,
     pub(super) added: Vec<Added>,
@@ -61,8 +84,13 @@ impl<'a> ParquetCopy<'a> {
         self.cells.first().map_or(0, Vec::len)
     }
 
-    fn rows_of_group(&self) -> Option<usize> {
-        let group = self.plan.metadata.row_groups().get(self.group)?;
+    /// How many rows the next row group has; `None` behind the last one that there is so far.
+    fn rows_of_group(&mut self) -> Option<usize> {
+        while self.group == self.plan.source.metadata.num_row_groups() {
+            self.plan.source = self.plan.more.take()?;
+            self.group = 0;
+        }
+        let group = self.plan.source.metadata.row_group(self.group);
         Some(usize::try_from(group.num_rows()).unwrap_or_default())
     }
 
@@ -76,7 +104,7 @@ impl<'a> ParquetCopy<'a> {
 
     /// Writes the next row group; of one that is not finished, its first rows.
     fn write_group(&mut self, first_rows: Option<usize>) -> Result<()> {
-        let Plan { file, metadata, added, .. } = &self.plan;
+        let Plan { source: Source { file, metadata }, added, .. } = &self.plan;
         let group = metadata.row_group(self.group);
         let descriptor = metadata.file_metadata().schema_descr();
         let mut out = self.writer.next_row_group()?;
