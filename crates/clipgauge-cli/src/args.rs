@@ -119,11 +119,14 @@ pub(crate) struct ColumnArgs {
 pub(crate) struct ReadColumnArgs {
     /// The column with the image: a path, a URL or a data: URI; in Parquet and Arrow also its bytes
     ///
-    /// Without a column `url`, the only one of pictures as the Hugging Face libraries store them.
+    /// Without a column `url`, the only one of pictures as the Hugging Face libraries store them. In WebDataset shards the
+    /// extension of the image; by default the first of jpg, jpeg, png, webp and others.
     #[arg(long, value_name = "NAME", default_value = "url")]
     pub(crate) image_column: String,
 
     /// The column with the caption
+    ///
+    /// In WebDataset shards the extension of a member or a field of the .json; by default .txt, else the field `caption`.
     #[arg(long, value_name = "NAME", default_value = "caption")]
     pub(crate) caption_column: String,
 }

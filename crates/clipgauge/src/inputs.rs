@@ -220,7 +220,7 @@ mod tests {
 
     #[test]
     fn what_means_nothing_is_told() {
-        let bench = bench(&["e/readme.md", "m/0.csv", "m/0.parquet", "a.csv"]);
+        let bench = bench(&["e/readme.md", "m/0.tar", "m/0.parquet", "a.csv"]);
         for (words, told) in [
             (vec!["a*.tsv"], "a*.tsv matches no file"),
             (vec!["a.csv", "{0..1}*.csv"], "0*.csv matches no file"),

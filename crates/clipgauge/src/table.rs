@@ -29,6 +29,7 @@ mod scan;
 mod schema;
 mod several;
 mod sniff;
+mod webdataset;
 
 use std::fs::File;
 use std::io::{self, IsTerminal, Read, Write};
@@ -45,6 +46,7 @@ pub use error::TableError;
 pub use format::{NoSuchFormat, TableFormat};
 pub use json_lines::JsonRecord;
 pub use schema::ColumnDifference;
+pub use webdataset::TarRecord;
 
 use schema::Schema;
 
@@ -63,6 +65,8 @@ pub enum Record {
     InFile,
     /// A row of what is no table yet, with a text for each column of the one that it becomes.
     Texts(Vec<Option<String>>),
+    /// A sample of a tar.
+    Tar(Box<TarRecord>),
     /// A record of one of several tables that stay apart.
     Part(PartRecord),
 }
@@ -85,6 +89,7 @@ impl Record {
             Self::Arrow(record) => record.size(),
             Self::InFile => 0,
             Self::Texts(texts) => texts.iter().map(|text| text.as_ref().map_or(0, String::capacity)).sum(),
+            Self::Tar(record) => record.size(),
             Self::Part(PartRecord { record, .. }) => record.size(),
         }
     }
@@ -99,6 +104,7 @@ impl Record {
             Self::Arrow(record) => record.texts(),
             Self::InFile => Vec::new(),
             Self::Texts(texts) => texts.clone(),
+            Self::Tar(record) => record.texts(),
             Self::Part(PartRecord { record, .. }) => record.texts(),
         }
     }
@@ -108,6 +114,7 @@ impl Record {
         match self {
             #[cfg(feature = "parquet")]
             Self::Arrow(record) => record.json(),
+            Self::Tar(record) => record.json(),
             Self::Part(PartRecord { record, .. }) => record.json(),
             _ => self.texts().into_iter().map(|text| serde_json::Value::from(text).to_string()).collect(),
         }
@@ -216,6 +223,8 @@ pub enum Layout {
     Converted(converted::ConvertedLayout),
     /// Several tables, each in its own layout.
     Apart(several::apart::ApartLayout),
+    /// Tar shards.
+    Tar(webdataset::TarLayout),
     /// Parquet.
     #[cfg(feature = "parquet")]
     Parquet(Box<parquet::ParquetLayout>),
@@ -234,6 +243,7 @@ impl Layout {
             Self::Compressed(layout, _) => layout.added(),
             Self::Converted(layout) => layout.added.iter().map(|column| column.name.as_str()).collect(),
             Self::Apart(layout) => layout.added.iter().map(String::as_str).collect(),
+            Self::Tar(layout) => layout.added().collect(),
             #[cfg(feature = "parquet")]
             Self::Parquet(layout) => layout.added().collect(),
             #[cfg(feature = "parquet")]
@@ -250,6 +260,7 @@ impl Layout {
             Self::Json(_) | Self::Apart(_) => Vec::new(),
             Self::Compressed(layout, _) => return layout.converted(format, scores),
             Self::Converted(layout) => layout.added,
+            Self::Tar(layout) => layout.into_added(),
             #[cfg(feature = "parquet")]
             Self::Parquet(layout) => layout.into_added(),
             #[cfg(feature = "parquet")]
@@ -266,6 +277,7 @@ impl Layout {
             Self::Compressed(layout, _) => layout.names(),
             Self::Converted(layout) => layout.names.clone(),
             Self::Apart(layout) => layout.names.clone(),
+            Self::Tar(layout) => layout.names(),
             #[cfg(feature = "parquet")]
             Self::Parquet(layout) => layout.names(),
             #[cfg(feature = "parquet")]
@@ -274,11 +286,11 @@ impl Layout {
     }
 
     /// The image's and the caption's column, where the options do not name them as they are called.
+    #[cfg(feature = "parquet")]
     pub(crate) fn pair(&self) -> Option<[usize; 2]> {
         match self {
-            #[cfg(feature = "parquet")]
+            Self::Tar(layout) => Some(layout.pair()),
             Self::Parquet(layout) => Some(layout.pair()),
-            #[cfg(feature = "parquet")]
             Self::Arrow(layout) => Some(layout.pair()),
             _ => None,
         }
@@ -288,7 +300,7 @@ impl Layout {
     /// rows become texts on the way.
     fn schema(&self, becomes_texts: bool) -> Schema {
         match self {
-            Self::Json(_) => Schema::PerRow,
+            Self::Json(_) | Self::Tar(_) => Schema::PerRow,
             _ if becomes_texts => Schema::Names(self.names()),
             #[cfg(feature = "parquet")]
             Self::Parquet(layout) => layout.schema(),
@@ -304,6 +316,7 @@ impl Layout {
         match self {
             Self::Delimited(layout) => layout.join_more(),
             Self::Json(layout) => layout.join_more(),
+            Self::Tar(layout) => layout.join_more(),
             #[cfg(feature = "parquet")]
             Self::Parquet(layout) => return Ok(MoreSources { parquet: Some(layout.sources()) }),
             #[cfg(feature = "parquet")]
@@ -327,6 +340,7 @@ impl Layout {
             Self::Compressed(layout, compression) => compression.writer(out, |out| layout.writer(out)),
             Self::Converted(layout) => layout.writer(out),
             Self::Apart(layout) => Ok(layout.writer()),
+            Self::Tar(layout) => Ok(Box::new(layout.writer(out))),
             #[cfg(feature = "parquet")]
             Self::Parquet(layout) => layout.writer(out),
             #[cfg(feature = "parquet")]
@@ -434,7 +448,7 @@ fn open_keeping(
         }
     };
     let format = format.unwrap_or(TableFormat::Csv);
-    let is_bytes = matches!(format, TableFormat::Parquet | TableFormat::Arrow);
+    let is_bytes = matches!(format, TableFormat::Parquet | TableFormat::Arrow | TableFormat::WebDataset);
     if is_bytes && !keeps_rows && options.output == Output::Stdout && io::stdout().is_terminal() {
         return Err(TableError::Terminal { format });
     }
@@ -457,6 +471,10 @@ fn open_keeping(
     if format == TableFormat::Jsonl {
         let (reader, layout) = json_lines::open(input, total_bytes, options)?;
         return Ok(OpenTable { reader: Box::new(reader), layout: Layout::Json(layout) });
+    }
+    if format == TableFormat::WebDataset {
+        let (reader, layout) = webdataset::open(input, total_bytes, options, keeps_rows)?;
+        return Ok(OpenTable { reader: Box::new(reader), layout: Layout::Tar(layout) });
     }
     let delimiter = options.delimiter.or(format.delimiter()).unwrap_or(b',');
     let (reader, layout) = delimited::open(input, total_bytes, delimiter, options)?;

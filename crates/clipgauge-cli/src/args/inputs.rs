@@ -8,7 +8,7 @@ use clap::{Args, ValueHint};
 pub(crate) struct InputArgs {
     /// The table, or several; `-` for standard input
     ///
-    /// CSV or TSV in UTF-8 with a header, JSON Lines, Parquet or Arrow; by its name, or by a flag. Relative paths of
+    /// CSV or TSV in UTF-8 with a header, JSON Lines, Parquet, Arrow or WebDataset shards; by its name, or by a flag. Relative paths of
     /// images start at the table's folder (for standard input at the working folder); http and https URLs and data: URIs
     /// work too.
     ///

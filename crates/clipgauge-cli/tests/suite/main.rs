@@ -16,3 +16,4 @@ mod scoring;
 mod typed;
 mod usage;
 mod web;
+mod webdataset;

@@ -3,7 +3,7 @@
 use std::io;
 
 use crate::atomic::AtomicError;
-use crate::options::shell_word;
+use crate::options::{DEFAULT_CAPTION_COLUMN, shell_word};
 
 use super::scan::MAX_RECORD;
 use super::{ColumnDifference, TableFormat};
@@ -119,6 +119,36 @@ pub enum TableError {
         what: &'static str,
         /// What to do.
         remedy: String,
+    },
+    /// The bytes are those of another kind of file.
+    #[error("{name} is {what}, not a tar; {remedy}")]
+    NotTar {
+        /// The table.
+        name: String,
+        /// What it looks like.
+        what: &'static str,
+        /// What to do.
+        remedy: &'static str,
+    },
+    /// None of the first samples has a picture.
+    #[error("{name}: none of the first samples has {}{}; choose one with --image-column EXTENSION", extension(image.as_deref(), "a picture"), members_there(extensions))]
+    NoPictures {
+        /// The table.
+        name: String,
+        /// The extension that was asked for.
+        image: Option<String>,
+        /// The extensions that are there.
+        extensions: Vec<String>,
+    },
+    /// None of the first samples has a caption.
+    #[error("{name}: none of the first samples has {} or a field `{caption}` in its JSON{}; choose one with --caption-column", extension((caption != DEFAULT_CAPTION_COLUMN).then_some(caption), "a `.txt`"), members_there(extensions))]
+    NoCaptions {
+        /// The table.
+        name: String,
+        /// The field or extension that was asked for.
+        caption: String,
+        /// The extensions that are there.
+        extensions: Vec<String>,
     },
     /// There is no header.
     #[error("{name} is empty; a table begins with a header that names its columns")]
@@ -310,6 +340,15 @@ impl ColumnFlag {
             None => format!("name it with {} NAME.", self.name()),
         }
     }
+}
+
+fn extension(asked: Option<&str>, usual: &str) -> String {
+    asked.map_or_else(|| usual.to_owned(), |extension| format!("a member `.{extension}`"))
+}
+
+fn members_there(extensions: &[String]) -> String {
+    let listed: Vec<_> = extensions.iter().take(MAX_LISTED).map(|extension| format!("`.{extension}`")).collect();
+    if listed.is_empty() { String::new() } else { format!(" (there are {})", listed.join(", ")) }
 }
 
 fn place(row: Option<u64>) -> String {

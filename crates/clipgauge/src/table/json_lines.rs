@@ -19,7 +19,7 @@ use super::columns::Columns;
 use super::number::write_f32;
 use super::{Cell, Position, ReadTable, Record, TableError, WriteTable, sniff};
 use lines::{Line, Lines};
-use object::{NoObject, Object, Value};
+pub(super) use object::{NoObject, Object, Value};
 
 /// How many rows are looked at for the names of columns, at most.
 const PEEKED_ROWS: usize = 100;
@@ -42,7 +42,7 @@ type Values = Vec<Option<Range<usize>>>;
 
 /// Where an object takes new fields.
 #[derive(Debug)]
-struct Place {
+pub(super) struct Place {
     end: usize,
     has_fields: bool,
     is_spaced: bool,
@@ -51,6 +51,11 @@ struct Place {
 }
 
 impl Place {
+    /// That of `{}`, spaced as Python does it.
+    pub(super) fn of_empty() -> Self {
+        Self { end: 1, has_fields: false, is_spaced: true, replaced: Vec::new() }
+    }
+
     /// Reads an object, and finds the values of the fields `wanted`; those of `replaced` give way to new ones.
     pub(super) fn scan(json: &[u8], wanted: &[&str], replaced: &[String]) -> Result<(Self, Values), NoObject> {
         let all: Vec<&str> = wanted.iter().copied().chain(replaced.iter().map(String::as_str)).collect();
@@ -60,7 +65,7 @@ impl Place {
     }
 
     /// Writes the object with its new fields; `names` are theirs, as JSON.
-    fn write(&self, out: &mut Vec<u8>, json: &[u8], names: &[String], cells: &[Cell]) {
+    pub(super) fn write(&self, out: &mut Vec<u8>, json: &[u8], names: &[String], cells: &[Cell]) {
         let Self { end, has_fields, is_spaced, replaced } = self;
         let (end, mut has_fields) = (*end, *has_fields);
         let replaced_by = |index: usize| replaced.get(index).cloned().flatten();
@@ -304,7 +309,7 @@ impl WriteTable for JsonWriter<'_> {
 }
 
 /// Writes a cell; JSON has no number that is none.
-fn write_value(out: &mut Vec<u8>, cell: &Cell) {
+pub(super) fn write_value(out: &mut Vec<u8>, cell: &Cell) {
     match cell {
         Cell::Score(Some(score)) if score.is_finite() => write_f32(out, *score),
         Cell::ErrorKind(Some(kind)) => {

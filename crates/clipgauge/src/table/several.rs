@@ -7,12 +7,13 @@ pub(super) mod apart;
 pub(super) mod joined;
 
 use std::collections::VecDeque;
+use std::fs::File;
 use std::sync::Arc;
 
-use crate::options::{Input, Part};
+use crate::options::{Input, Part, ScoreOptions};
 use crate::row::{Origin, Row};
 
-use super::{Compression, PartRecord, Position, ReadTable, Record, TableError};
+use super::{Compression, PartRecord, Position, ReadTable, Record, TableError, TableFormat, format_of};
 
 /// Opens one table after the other, and hands on to the writer what it has to know of each.
 trait OpenPart: Send {
@@ -101,4 +102,15 @@ fn size_of(input: &Input) -> Option<u64> {
 /// Whether a table can be looked at before its turn: what comes through a pipe comes once.
 fn can_be_checked(part: &Part) -> bool {
     matches!(&part.input, Input::File(path) if !crate::atomic::is_special(path))
+}
+
+/// Looks at a table before its turn. Its first samples are too much to look at where there may be thousands of shards:
+/// of those, only that they are there.
+fn check(options: &ScoreOptions, open: impl FnOnce() -> Result<(), TableError>) -> Result<(), TableError> {
+    match (&options.input, format_of(options)?) {
+        (Input::File(path), Some(TableFormat::WebDataset)) => {
+            File::open(path).map(drop).map_err(|source| TableError::Read { name: options.input.to_string(), source })
+        }
+        _ => open(),
+    }
 }

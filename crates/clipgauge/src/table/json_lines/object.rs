@@ -15,7 +15,7 @@ const BLANKS: &[u8] = b" \t\r\n";
 
 /// An object of one line.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Object {
+pub(in crate::table) struct Object {
     /// The value of each field that was asked for; of several of one name the last, as in most readers.
     pub(super) found: Vec<Option<Range<usize>>>,
     /// Where a field can be put behind the last one.
@@ -28,7 +28,7 @@ pub(super) struct Object {
 
 impl Object {
     /// Reads a line; `seen` is told the name of each field.
-    pub(super) fn scan(line: &[u8], wanted: &[&str], seen: &mut dyn FnMut(&str)) -> Result<Self, NoObject> {
+    pub(in crate::table) fn scan(line: &[u8], wanted: &[&str], seen: &mut dyn FnMut(&str)) -> Result<Self, NoObject> {
         let mut fields = Fields { line, wanted, found: vec![None; wanted.len()], first: None, seen };
         let mut json = serde_json::Deserializer::from_slice(line);
         (&mut fields).deserialize(&mut json).and_then(|()| json.end()).map_err(NoObject::of)?;
@@ -58,7 +58,7 @@ pub(super) fn is_blank(line: &[u8]) -> bool {
 
 /// Why a line is no object.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum NoObject {
+pub(in crate::table) enum NoObject {
     #[error("the line is not JSON: {0}")]
     NotJson(String),
     #[error("the line is JSON, but no object with fields in braces")]
@@ -80,7 +80,7 @@ impl NoObject {
 
 /// What a value says.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Value<'a> {
+pub(in crate::table) enum Value<'a> {
     Null,
     /// A string; half of a surrogate pair in it becomes U+FFFD.
     Text(String),
@@ -90,7 +90,7 @@ pub(super) enum Value<'a> {
 
 impl<'a> Value<'a> {
     /// Reads a value that [`Object::scan`] found.
-    pub(super) fn of(raw: &'a [u8]) -> Self {
+    pub(in crate::table) fn of(raw: &'a [u8]) -> Self {
         match raw.first() {
             Some(b'n') => Self::Null,
             Some(b'"') => Self::Text(serde_json::from_slice(raw).map_or_else(|_| String::new(), |Text(text)| text)),
@@ -99,7 +99,7 @@ impl<'a> Value<'a> {
     }
 
     /// What kind of thing it is, for a person.
-    pub(super) fn kind(&self) -> &'static str {
+    pub(in crate::table) fn kind(&self) -> &'static str {
         match self {
             Self::Null => "null",
             Self::Text(_) => "a text",

@@ -9,7 +9,7 @@ use crate::atomic::AtomicFile;
 use crate::options::{Input, Output, Part, ScoreOptions};
 use crate::table::{Cell, Layout, OpenTable, PartRecord, ReadTable, Record, TableError, WriteTable, open_single};
 
-use super::{OpenPart, SeveralReader, can_be_checked};
+use super::{OpenPart, SeveralReader, can_be_checked, check};
 
 /// Opens tables that stay apart.
 pub(in crate::table) fn open(parts: &[Part], options: &ScoreOptions) -> Result<OpenTable, TableError> {
@@ -18,7 +18,7 @@ pub(in crate::table) fn open(parts: &[Part], options: &ScoreOptions) -> Result<O
     let reader = SeveralReader::begin(parts, opener, true)?;
     for part in parts.iter().skip(1).filter(|part| can_be_checked(part)) {
         let options = part_options(part, options);
-        open_single(&options).map(drop)?;
+        check(&options, || open_single(&options).map(drop))?;
     }
     let layout = ApartLayout::new(begun);
     Ok(OpenTable { reader: Box::new(reader), layout: Layout::Apart(layout) })

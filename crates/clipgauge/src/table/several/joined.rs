@@ -9,7 +9,7 @@ use crate::table::{
     Layout, MoreSources, OpenTable, ReadTable, TableError, TableFormat, format_of, open_keeping, output_format,
 };
 
-use super::{OpenPart, SeveralReader, can_be_checked};
+use super::{OpenPart, SeveralReader, can_be_checked, check};
 
 /// Opens tables that become one.
 pub(in crate::table) fn open(parts: &[Part], options: &ScoreOptions) -> Result<OpenTable, TableError> {
@@ -121,7 +121,7 @@ impl Joined {
 
     /// Makes sure that a table can be read when its turn comes.
     fn check(&self, part: &Part) -> Result<(), TableError> {
-        self.open_like_first(part).map(drop)
+        check(&part_options(part, &self.options), || self.open_like_first(part).map(drop))
     }
 }
 
