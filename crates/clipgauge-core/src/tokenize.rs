@@ -143,16 +143,11 @@ impl Tokenizer {
     /// # Errors
     /// When the tokenizer's files are contradictory in a way that shows on this text only.
     pub fn tokenize(&self, text: &str) -> Result<Tokens, TokenizeError> {
-        let Inner { encoder, vocabulary, before, after, continued, spec } = &*self.0;
+        let Inner { vocabulary, before, after, continued, spec, .. } = &*self.0;
         let room = spec.context_length - before.len() - after.len();
-        let (own, truncated) = head::first_tokens(text, room, vocabulary, |part, with_offsets| {
-            guarded(|| match continued.as_ref().and_then(|continued| continued.encode(part, encoder)) {
-                Some(encoding) => encoding,
-                None if with_offsets => encoder.encode(part, false),
-                None => encoder.encode_fast(part, false),
-            })
-        })
-        .map_err(TokenizeError)?;
+        let (own, truncated) =
+            head::first_tokens(text, room, vocabulary, |part, with_offsets| self.0.encode(part, with_offsets))
+                .map_err(TokenizeError)?;
 
         let mut ids = Vec::with_capacity(spec.context_length);
         ids.extend_from_slice(before);
@@ -164,6 +159,34 @@ impl Tokenizer {
             ids.resize(spec.context_length, pad);
         }
         Ok(Tokens { ids, truncated })
+    }
+
+    /// How many tokens `text` has, special ones included, before it is cut to the context length or filled up to it.
+    ///
+    /// The whole text is looked at, and the work is that of its whole length.
+    ///
+    /// # Errors
+    /// As [`Tokenizer::tokenize`].
+    pub fn count(&self, text: &str) -> Result<usize, TokenizeError> {
+        let Inner { before, after, continued, .. } = &*self.0;
+        let own = self.0.encode(text, false).map_err(TokenizeError)?;
+        let has_ended = continued.is_some() && own.get_ids().ends_with(after);
+        Ok(before.len() + own.len() + if has_ended { 0 } else { after.len() })
+    }
+}
+
+impl Inner {
+    /// The tokens of a text without those that stand around every text; with their byte offsets if they are needed.
+    fn encode(
+        &self,
+        text: &str,
+        with_offsets: bool,
+    ) -> Result<tokenizers::Encoding, Box<dyn std::error::Error + Send + Sync>> {
+        guarded(|| match self.continued.as_ref().and_then(|continued| continued.encode(text, &self.encoder)) {
+            Some(encoding) => encoding,
+            None if with_offsets => self.encoder.encode(text, false),
+            None => self.encoder.encode_fast(text, false),
+        })
     }
 }
 

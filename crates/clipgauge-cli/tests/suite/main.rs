@@ -8,6 +8,7 @@ mod embedding;
 mod filters;
 mod help;
 mod hub;
+mod inputs;
 #[cfg(unix)]
 mod interrupts;
 #[cfg(unix)]
@@ -25,3 +26,4 @@ mod tables;
 mod typed;
 mod usage;
 mod web;
+mod webdataset;
