@@ -345,7 +345,9 @@ pub enum OptionsError {
         flag: &'static str,
     },
     /// What is done to rows of one table.
-    #[error("{flag} is for one table, and the input is {what}; leave it away, or give one table of another format")]
+    #[error(
+        "{flag} is for one table, and the input is {what}; leave it away, or give one table of text, Parquet or Arrow"
+    )]
     OneTable {
         /// The flag.
         flag: &'static str,

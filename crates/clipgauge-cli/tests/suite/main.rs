@@ -2,6 +2,7 @@
 
 mod bench;
 mod comparing;
+mod crossings;
 mod diagnostics;
 mod documents;
 mod embedding;

@@ -130,6 +130,45 @@ fn shards_become_a_table() {
 }
 
 #[test]
+fn samples_are_dropped_and_fields_kept_as_in_a_table() {
+    let (bench, expected) = shards(10);
+    let mut sorted = expected.clone();
+    sorted.sort_by(f32::total_cmp);
+    let least = sorted[4];
+    let flags = format!("--min-score {least} --keep-columns width --diagnostics {FLAGS}");
+    bench.run(&format!("score 0*.tar -o all.tar {flags}")).expect_code(0);
+    bench.run(&format!("score 0*.tar -o apart/ {flags}")).expect_code(0);
+    bench.run(&format!("score 0*.tar -o all.jsonl {flags}")).expect_code(0);
+    let all = members(bench.read("all.tar").as_slice());
+    let found = scores(&all).into_values().collect::<Vec<_>>();
+    assert_eq!(found, expected.iter().copied().filter(|score| *score >= least).collect::<Vec<_>>());
+    assert_eq!(found.len(), 6);
+    let before: BTreeMap<_, _> =
+        (0..3).flat_map(|shard| members(bench.read(&format!("{shard:05}.tar")).as_slice())).collect();
+    for (name, data) in &all {
+        let Some(key) = name.strip_suffix(".json") else {
+            assert!(&before[name] == data, "{name}");
+            continue;
+        };
+        let json: serde_json::Value = serde_json::from_slice(data).expect("JSON");
+        let had_json = before.contains_key(name);
+        assert_eq!(json.get("width").is_some(), had_json, "{key}: {json}");
+        assert!(json.get("caption").is_none(), "{key}: {json}");
+        assert_eq!(json["clipgauge_truncated"], false);
+        assert!(json["clipgauge_tokens"].is_u64() && json["clipgauge_content_hash"].is_string(), "{json}");
+        assert_eq!(json["clipgauge_error_kind"], serde_json::Value::Null);
+        assert_eq!(json.as_object().expect("fields").len(), 1 + 9 + usize::from(had_json), "{json}");
+    }
+    let apart = (0..3).flat_map(|shard| members(bench.read(&format!("apart/{shard:05}.tar")).as_slice()));
+    assert_eq!(scores(&apart.collect::<Vec<_>>()), scores(&all));
+    let line: serde_json::Value =
+        serde_json::from_str(bench.text("all.jsonl").lines().next().expect("a row")).expect("JSON");
+    assert_eq!(line.as_object().expect("fields").len(), 1 + 1 + 9, "{line}");
+    let ran = bench.run(&format!("score 00000.tar --keep-columns height {FLAGS}")).expect_code(2);
+    assert!(ran.stderr.contains("has no column `height`"), "{}", ran.stderr);
+}
+
+#[test]
 fn a_shard_that_is_cut_is_told_with_what_came_before() {
     let (bench, expected) = shards(4);
     let whole = bench.read("00000.tar");
