@@ -12,7 +12,7 @@ if [ "$count" -lt 5 ]; then
     exit 1
 fi
 
-written=(scored.csv vectors.parquet scored.csv.errors.csv summary.json clipgauge.bash clipgauge-score.1 examples/other-names.csv)
+written=(scored.csv twice.csv vectors.parquet scored.csv.errors.csv summary.json clipgauge.bash clipgauge-score.1 examples/other-names.csv)
 trap 'rm -f "${written[@]}"' EXIT
 
 export CARGO_INSTALL_ROOT=$PWD/target/readme

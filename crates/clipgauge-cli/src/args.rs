@@ -4,6 +4,7 @@
 mod compare;
 mod embed;
 mod filters;
+mod inputs;
 mod merge;
 mod models;
 mod resume;
@@ -21,6 +22,7 @@ use crate::value;
 
 pub(crate) use compare::CompareArgs;
 pub(crate) use embed::{EmbedArgs, EmbedFormat};
+pub(crate) use inputs::InputArgs;
 pub(crate) use merge::MergeArgs;
 pub(crate) use models::{ModelsArgs, ModelsCommand};
 pub(crate) use resume::ResumeArgs;
@@ -58,12 +60,8 @@ pub(crate) enum Command {
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct ScoreArgs {
-    /// The table; `-` for standard input
-    ///
-    /// CSV or TSV in UTF-8 with a header, JSON Lines, Parquet or Arrow; by its name, or --format. Relative paths of images start at the table's folder (for standard input at
-    /// the working folder); http and https URLs and data: URIs work too.
-    #[arg(value_name = "INPUT", value_hint = ValueHint::FilePath)]
-    pub(crate) input: PathBuf,
+    #[command(flatten)]
+    pub(crate) inputs: InputArgs,
 
     #[command(flatten)]
     pub(crate) output: OutputArgs,
@@ -89,7 +87,8 @@ pub(crate) struct OutputArgs {
     /// Where the table goes, whole or not at all [default: standard output]
     ///
     /// A file that is there is replaced when the new one is whole. If the run is interrupted, the finished rows are in
-    /// OUT.partial.
+    /// OUT.partial. A folder that is there, or a name that ends in a slash, takes each table under its own name; one file
+    /// takes several inputs if their columns agree.
     #[arg(short, long, value_name = "OUT", value_hint = ValueHint::FilePath)]
     pub(crate) output: Option<PathBuf>,
 
@@ -136,10 +135,15 @@ pub(crate) struct ColumnArgs {
 #[command(next_help_heading = "Columns")]
 pub(crate) struct ReadColumnArgs {
     /// The column with the image: a path, a URL or a data: URI; in Parquet and Arrow also its bytes
+    ///
+    /// Without a column `url`, the only one of pictures as the Hugging Face libraries store them. In WebDataset shards the
+    /// extension of the image; by default the first of jpg, jpeg, png, webp and others.
     #[arg(long, value_name = "NAME", default_value = "url")]
     pub(crate) image_column: String,
 
     /// The column with the caption
+    ///
+    /// In WebDataset shards the extension of a member or a field of the .json; by default .txt, else the field `caption`.
     #[arg(long, value_name = "NAME", default_value = "caption")]
     pub(crate) caption_column: String,
 }
@@ -361,6 +365,7 @@ Examples:
   clipgauge score pairs.csv > scored.csv
   clipgauge score pairs.csv -o scored.csv --summary summary.json
   clipgauge score laion.tsv --image-column URL --caption-column TEXT -o scored.tsv
+  clipgauge score 'data/*.parquet' -o all.parquet           (one table; -o scored/ keeps them apart)
   clipgauge score pairs.csv --in-place --column b32 --error-column why
   clipgauge score pairs.parquet -o scored.parquet --resume
   clipgauge score examples/pairs.csv --model pictoclip      (no download, for a first try)

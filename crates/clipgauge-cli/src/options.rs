@@ -1,22 +1,24 @@
 //! From the flags to what the library takes.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use anyhow::bail;
+use anyhow::anyhow;
 use clipgauge::compare::CompareOptions;
 use clipgauge::core::decode::DecodeOptions;
 use clipgauge::embed::{EmbedOptions, VectorLayout};
+use clipgauge::inputs;
 use clipgauge::options::{Input, Output, ResumeOptions, ScoreOptions};
 use clipgauge::source::FetchOptions;
 use clipgauge::vectors::DEFAULT_PART_ROWS;
 
-use crate::args::{CompareArgs, EmbedArgs, EmbedFormat, FetchArgs, OutputArgs, PictureArgs, ScoreArgs};
+use crate::args::{CompareArgs, EmbedArgs, EmbedFormat, FetchArgs, InputArgs, OutputArgs, PictureArgs, ScoreArgs};
+use crate::exit::Usage;
 
-/// What the flags of `clipgauge score` say.
-pub(crate) fn score_options(args: ScoreArgs) -> ScoreOptions {
-    let ScoreArgs { input, output, resume, columns, filters, model, fetch, pictures, report } = args;
-    ScoreOptions {
-        input: input_of(input),
+/// What the flags of `clipgauge score` say, or which of its inputs there are not.
+pub(crate) fn score_options(args: ScoreArgs) -> Result<ScoreOptions, anyhow::Error> {
+    let ScoreArgs { inputs, output, resume, columns, filters, model, fetch, pictures, report } = args;
+    Ok(ScoreOptions {
+        input: input_of(&inputs)?,
         delimiter: output.delimiter,
         format: output.format,
         output: place(&output),
@@ -39,7 +41,7 @@ pub(crate) fn score_options(args: ScoreArgs) -> ScoreOptions {
         shard: resume.shard,
         filters: filters.filters(),
         diagnostics: columns.diagnostics,
-    }
+    })
 }
 
 /// What the flags of `clipgauge compare` say.
@@ -56,12 +58,14 @@ pub(crate) fn compare_options(args: &CompareArgs) -> CompareOptions {
 
 /// What the flags of `clipgauge embed` say, or which do not go together.
 pub(crate) fn embed_options(args: EmbedArgs) -> Result<EmbedOptions, anyhow::Error> {
-    let EmbedArgs { input, output, columns, model, fetch, pictures, report } = args;
+    let EmbedArgs { inputs, output, columns, model, fetch, pictures, report } = args;
     let layout = match output.format {
         EmbedFormat::Parquet => {
             let npy_flags = [("--dtype", output.dtype.is_some()), ("--part-rows", output.part_rows.is_some())];
             if let Some((flag, _)) = npy_flags.iter().find(|(_, is_given)| *is_given) {
-                bail!("{flag} says how arrays are written; leave it away, or use --format npy");
+                return Err(
+                    Usage(anyhow!("{flag} says how arrays are written; leave it away, or use --format npy")).into()
+                );
             }
             VectorLayout::Parquet { normalize: output.normalize }
         }
@@ -87,12 +91,15 @@ pub(crate) fn embed_options(args: EmbedArgs) -> Result<EmbedOptions, anyhow::Err
         precision: model.work.precision.precision,
         fetch: fetch_options(&fetch),
         decode: decode_options(&pictures),
-        ..EmbedOptions::new(input_of(input), output.output)
+        ..EmbedOptions::new(input_of(&inputs)?, output.output)
     })
 }
 
-fn input_of(path: PathBuf) -> Input {
-    if is_dash(&path) { Input::Stdin } else { Input::File(path) }
+fn input_of(args: &InputArgs) -> Result<Input, anyhow::Error> {
+    inputs::expand(&args.inputs).map_err(|error| match error.is_usage() {
+        true => Usage(error.into()).into(),
+        false => error.into(),
+    })
 }
 
 fn fetch_options(args: &FetchArgs) -> FetchOptions {
@@ -120,7 +127,7 @@ fn decode_options(args: &PictureArgs) -> DecodeOptions {
 pub(crate) fn place(args: &OutputArgs) -> Output {
     match &args.output {
         _ if args.in_place => Output::InPlace,
-        Some(path) if !is_dash(path) => Output::File(path.clone()),
+        Some(path) if !is_dash(path) => Output::at(path.clone()),
         Some(_) | None => Output::Stdout,
     }
 }
@@ -144,7 +151,7 @@ mod tests {
     fn options(flags: &[&str]) -> ScoreOptions {
         let cli = Cli::try_parse_from(["clipgauge", "score"].iter().chain(flags)).expect("flags");
         match cli.command {
-            Command::Score(args) => score_options(*args),
+            Command::Score(args) => score_options(*args).expect("inputs"),
             other => panic!("{other:?}"),
         }
     }

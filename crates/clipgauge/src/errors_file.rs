@@ -1,4 +1,4 @@
-//! The list of rows that failed, a CSV file with the columns `row,url,kind,message`.
+//! The list of rows that failed, a CSV file with the columns `row,url,kind,message`, and of several inputs `input`.
 //!
 //! It is there if and only if a row failed: the first failure creates it, and a run without one removes the list that
 //! an earlier run left.
@@ -15,18 +15,29 @@ use crate::row::RowError;
 /// The header, by which a list of an earlier run is known.
 const HEADER: [&str; 4] = ["row", "url", "kind", "message"];
 
+/// The column behind them where there are several inputs: the one that the row is of, in which it has its number.
+const INPUT: &str = "input";
+
+/// What a list in a folder is called that has no name of its own (`.`).
+const IN_FOLDER: &str = "clipgauge.errors.csv";
+
 /// How much of a `data:` URI is listed, in characters.
 const DATA_URI_CHARACTERS: usize = 64;
 
 /// Where the failed rows of a run are listed: what `--errors` says, else `OUT.errors.csv` beside the output (in place:
-/// the input); `None` for a table that goes to standard output or a device.
+/// the input); `None` for a table that goes to standard output or a device, and for several in their own places.
 pub fn path(options: &ScoreOptions) -> Option<PathBuf> {
     let table = match (&options.errors, &options.output, &options.input) {
         (Some(path), ..) => return Some(path.clone()),
-        (None, Output::File(path), _) | (None, Output::InPlace, Input::File(path)) => path,
-        (None, Output::Stdout, _) | (None, Output::InPlace, Input::Stdin) => return None,
+        // Without a slash at its end.
+        (None, Output::Folder(folder), _) => match folder.file_name() {
+            Some(name) => folder.with_file_name(name),
+            None => return Some(folder.join(IN_FOLDER)),
+        },
+        (None, Output::File(path), _) | (None, Output::InPlace, Input::File(path)) => path.clone(),
+        (None, Output::Stdout | Output::InPlace, _) => return None,
     };
-    (!is_special(table)).then(|| path_of(table))
+    (!is_special(&table)).then(|| path_of(&table))
 }
 
 /// Where the failed rows of a table are listed, where nothing else is said.
@@ -44,6 +55,7 @@ pub(crate) fn header() -> String {
 /// The list under way.
 pub struct ErrorsFile {
     path: Option<PathBuf>,
+    has_inputs: bool,
     list: Option<csv::Writer<AtomicFile>>,
 }
 
@@ -57,26 +69,41 @@ impl ErrorsFile {
         if let Some(path) = &path {
             AtomicFile::check(path)?;
         }
-        Ok(Self { path, list: None })
+        Ok(Self { path, has_inputs: false, list: None })
     }
 
-    /// Adds a row: its number from 1, and its image cell if it has one.
+    /// Sets whether rows are of several inputs, which are then listed, too.
+    #[must_use]
+    pub fn with_inputs(self, has_inputs: bool) -> Self {
+        Self { has_inputs, ..self }
+    }
+
+    /// Adds a row: its number from 1, its image cell if it has one, and the one of several inputs that it is of.
     ///
     /// # Errors
     ///
     /// The list cannot be written.
-    pub fn add(&mut self, row: u64, url: Option<&str>, error: &RowError) -> Result<(), AtomicError> {
+    pub fn add(
+        &mut self,
+        row: u64,
+        url: Option<&str>,
+        input: Option<&str>,
+        error: &RowError,
+    ) -> Result<(), AtomicError> {
         let Some(path) = &self.path else { return Ok(()) };
         let list = match &mut self.list {
             Some(list) => list,
             None => {
                 let mut list = csv::Writer::from_writer(AtomicFile::create(path)?);
-                list.write_record(HEADER).map_err(|error| fails(path, error))?;
+                list.write_record(HEADER.into_iter().chain(self.has_inputs.then_some(INPUT)))
+                    .map_err(|error| fails(path, error))?;
                 self.list.insert(list)
             }
         };
         let (row, url) = (row.to_string(), shortened(url.unwrap_or_default()));
-        list.write_record([row.as_str(), &url, error.kind.name(), &error.message]).map_err(|error| fails(path, error))
+        let cells = [row.as_str(), &url, error.kind.name(), &error.message];
+        let input = self.has_inputs.then_some(input.unwrap_or_default());
+        list.write_record(cells.into_iter().chain(input)).map_err(|error| fails(path, error))
     }
 
     /// Puts the list in its place and returns where; without a failure, removes an earlier run's.
@@ -134,10 +161,12 @@ fn fails(path: &Path, error: csv::Error) -> AtomicError {
 
 /// Removes a list of an earlier run; a file that does not begin like one is somebody's and stays.
 fn remove_earlier(path: &Path) -> io::Result<()> {
-    let header = header();
-    let mut start = vec![0; header.len()];
-    match File::open(path).and_then(|mut file| file.read_exact(&mut start)) {
-        Ok(()) if start == header.as_bytes() => fs::remove_file(path),
+    let headers = [header(), format!("{},{INPUT}\n", HEADER.join(","))];
+    let mut start = Vec::new();
+    let longest = headers.iter().map(String::len).max().unwrap_or_default();
+    let read = File::open(path).and_then(|file| file.take(longest as u64).read_to_end(&mut start));
+    match read {
+        Ok(_) if headers.iter().any(|header| start.starts_with(header.as_bytes())) => fs::remove_file(path),
         _ => Ok(()),
     }
 }
@@ -158,14 +187,25 @@ mod tests {
         let mut list = ErrorsFile::new(Some(path.clone())).expect("creatable");
         assert!(!path.exists());
         let missing = RowError::new(RowErrorKind::NotFound, "no such file, \"a\"");
-        list.add(3, Some("a, b.png"), &missing).expect("writable");
-        list.add(7, None, &RowError::new(RowErrorKind::NoImage, "no image")).expect("writable");
+        list.add(3, Some("a, b.png"), None, &missing).expect("writable");
+        list.add(7, None, None, &RowError::new(RowErrorKind::NoImage, "no image")).expect("writable");
         assert_eq!(list.commit().expect("committable"), Some(path.clone()));
         let text = fs::read_to_string(path).expect("readable");
         assert_eq!(
             text,
             "row,url,kind,message\n3,\"a, b.png\",not_found,\"no such file, \"\"a\"\"\"\n7,,no_image,no image\n"
         );
+    }
+
+    #[test]
+    fn rows_of_several_inputs_name_theirs() {
+        let folder = folder();
+        let path = folder.path().join("list.csv");
+        let mut list = ErrorsFile::new(Some(path.clone())).expect("creatable").with_inputs(true);
+        list.add(3, Some("a"), Some("b.csv"), &RowError::new(RowErrorKind::Empty, "no byte")).expect("writable");
+        list.commit().expect("committable");
+        let text = fs::read_to_string(path).expect("readable");
+        assert_eq!(text, "row,url,kind,message,input\n3,a,empty,no byte,b.csv\n");
     }
 
     #[test]
@@ -180,9 +220,11 @@ mod tests {
     #[test]
     fn without_a_failure_there_is_none_and_an_earlier_one_goes() {
         let folder = folder();
-        for (name, text, stays) in
-            [("old.csv", "row,url,kind,message\n1,a,empty,b\n", false), ("other.csv", "url,caption\n", true)]
-        {
+        for (name, text, stays) in [
+            ("old.csv", "row,url,kind,message\n1,a,empty,b\n", false),
+            ("several.csv", "row,url,kind,message,input\n", false),
+            ("other.csv", "url,caption\n", true),
+        ] {
             let path = folder.path().join(name);
             fs::write(&path, text).expect("writable");
             let list = ErrorsFile::new(Some(path.clone())).expect("creatable");
@@ -200,7 +242,7 @@ mod tests {
         let path = folder.path().join("list.csv");
         fs::write(&path, "before").expect("writable");
         let mut list = ErrorsFile::new(Some(path.clone())).expect("creatable");
-        list.add(1, None, &RowError::new(RowErrorKind::NoImage, "none")).expect("writable");
+        list.add(1, None, None, &RowError::new(RowErrorKind::NoImage, "none")).expect("writable");
         drop(list);
         assert_eq!(fs::read_to_string(path).expect("readable"), "before");
         assert_eq!(fs::read_dir(folder.path()).expect("readable").count(), 1);
@@ -215,6 +257,8 @@ mod tests {
             #[cfg(unix)]
             (file("in.csv"), Output::File("/dev/null".into()), None, None),
             (file("in.csv"), Output::File("d/out.csv".into()), None, Some("d/out.csv.errors.csv")),
+            (file("in.csv"), Output::Folder("d/out/".into()), None, Some("d/out.errors.csv")),
+            (file("in.csv"), Output::Folder(".".into()), None, Some("./clipgauge.errors.csv")),
             (file("d/in.csv"), Output::InPlace, None, Some("d/in.csv.errors.csv")),
             (file("in.csv"), Output::InPlace, Some("e.csv"), Some("e.csv")),
         ];

@@ -51,8 +51,13 @@ impl Fingerprint {
         let mut all = Self::default();
         all.add("clipgauge", env!("CARGO_PKG_VERSION"));
         match &options.input {
-            Input::File(path) if !is_special(path) => all.add_input(path)?,
-            pipe => all.add(INPUT, pipe),
+            Input::Several(parts) => {
+                all.add(&format!("{INPUT}s' number"), parts.len());
+                for (number, part) in parts.iter().enumerate() {
+                    all.add_input(&part.input, &format!("{INPUT} {}", number + 1))?;
+                }
+            }
+            one => all.add_input(one, INPUT)?,
         }
         let flag = |is_given: bool| if is_given { "given" } else { "not given" };
         let or_none = |value: Option<String>| value.unwrap_or_else(|| "not given".to_owned());
@@ -81,15 +86,30 @@ impl Fingerprint {
         Ok(all)
     }
 
-    fn add_input(&mut self, path: &Path) -> io::Result<()> {
+    /// Adds an input, which is called `name`. Of a folder of pictures, what is in it is known row by row.
+    fn add_input(&mut self, input: &Input, name: &str) -> io::Result<()> {
+        match input {
+            Input::File(path) if !is_special(path) => self.add_file(path, name),
+            Input::Pictures(folder) => {
+                self.add(name, fs::canonicalize(folder)?.display());
+                Ok(())
+            }
+            pipe => {
+                self.add(name, pipe);
+                Ok(())
+            }
+        }
+    }
+
+    fn add_file(&mut self, path: &Path, name: &str) -> io::Result<()> {
         let file = File::open(path)?;
         let metadata = file.metadata()?;
-        self.add(INPUT, fs::canonicalize(path)?.display());
+        self.add(name, fs::canonicalize(path)?.display());
         if metadata.is_file() {
             let identity = FileIdentity::of(&file)?;
-            self.add(&format!("{INPUT}'s size"), format!("{} bytes", identity.size));
-            self.add(&format!("{INPUT}'s content"), format!("{HASH}{}", identity.sample));
-            self.add(&format!("{INPUT}'s time"), time(metadata.modified()?));
+            self.add(&format!("{name}'s size"), format!("{} bytes", identity.size));
+            self.add(&format!("{name}'s content"), format!("{HASH}{}", identity.sample));
+            self.add(&format!("{name}'s time"), time(metadata.modified()?));
         }
         Ok(())
     }

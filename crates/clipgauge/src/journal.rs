@@ -48,7 +48,7 @@ pub fn path_of(output: &Path) -> PathBuf {
 pub(crate) fn path(options: &ScoreOptions) -> Option<PathBuf> {
     let output = match (&options.output, &options.input) {
         (Output::File(path), _) | (Output::InPlace, Input::File(path)) => path,
-        (Output::Stdout, _) | (Output::InPlace, Input::Stdin) => return None,
+        (Output::Stdout | Output::Folder(_) | Output::InPlace, _) => return None,
     };
     // As the output does: through two names of one file, one journal is to be found.
     AtomicFile::place_of(output).map(|place| path_of(&place))

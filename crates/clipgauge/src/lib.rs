@@ -17,6 +17,7 @@ pub mod filters;
 pub mod fingerprint;
 mod generations;
 pub mod hub;
+pub mod inputs;
 pub mod journal;
 pub mod loading;
 pub mod merge;

@@ -1,5 +1,6 @@
 //! What a run is told: everything a user may choose about scoring a table, with the defaults.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -18,6 +19,12 @@ pub use crate::scorer::DEFAULT_BATCH_SIZE;
 pub use crate::shard::Shard;
 pub use crate::table::TableFormat;
 pub use clipgauge_core::precision::Precision;
+
+/// The column with the image's address where none is named.
+pub const DEFAULT_IMAGE_COLUMN: &str = "url";
+
+/// The column with the caption where none is named.
+pub const DEFAULT_CAPTION_COLUMN: &str = "caption";
 
 /// The model that is used when none is named.
 pub const DEFAULT_MODEL: &str = "openai/clip-vit-base-patch32";
@@ -82,8 +89,8 @@ impl ScoreOptions {
             output: Output::Stdout,
             delimiter: None,
             format: None,
-            image_column: "url".to_owned(),
-            caption_column: "caption".to_owned(),
+            image_column: DEFAULT_IMAGE_COLUMN.to_owned(),
+            caption_column: DEFAULT_CAPTION_COLUMN.to_owned(),
             column: "similarity".to_owned(),
             overwrite: false,
             error_column: None,
@@ -145,9 +152,7 @@ impl ScoreOptions {
     ///
     /// They do not, or one makes no sense.
     pub fn check(&self) -> Result<(), OptionsError> {
-        if self.output == Output::InPlace && self.input == Input::Stdin {
-            return Err(OptionsError::InPlaceOfStdin);
-        }
+        self.check_places()?;
         self.check_delimiter()?;
         for (flag, is_empty) in [("--model", self.models.is_empty()), ("--metric", self.metrics.is_empty())] {
             if is_empty {
@@ -157,6 +162,9 @@ impl ScoreOptions {
         self.resume.check(self)?;
         if self.shard.is_some() && !matches!(self.output, Output::File(_)) {
             return Err(OptionsError::NoPartFile);
+        }
+        if let (Some(_), Some(what)) = (self.shard, self.no_one_table()) {
+            return Err(OptionsError::OneTable { flag: "--shard", what });
         }
         // These are about a whole table.
         let whole = [self.filters.top_fraction.map(|_| "--top-fraction"), self.filters.limits()];
@@ -187,13 +195,38 @@ impl ScoreOptions {
 
     fn check_filters(&self) -> Result<(), OptionsError> {
         self.filters.check()?;
-        let is_read_once = match &self.input {
-            Input::Stdin => true,
-            Input::File(path) => is_special(path),
-        };
-        match self.filters.reads_again() {
-            Some(flag) if is_read_once => Err(FiltersError::OnlyOnce { flag, input: self.input.to_string() }.into()),
+        // Which rows are taken is about all tables. Some would be replaced before others are looked at, or never.
+        let across = self.filters.limits().or(self.filters.top_fraction.map(|_| "--top-fraction"));
+        if let (Some(flag), true) = (across, self.replaces_several()) {
+            return Err(OptionsError::ReplacesSome { flag });
+        }
+        match (self.filters.reads_again(), self.input.read_once()) {
+            (Some(flag), Some(input)) => Err(FiltersError::OnlyOnce { flag, input: input.to_string() }.into()),
             _ => Ok(()),
+        }
+    }
+
+    /// Whether several tables are to be in their own places, one after the other.
+    fn replaces_several(&self) -> bool {
+        match &self.output {
+            Output::InPlace => self.input.is_several(),
+            Output::Folder(folder) => {
+                let mut places = self.input.files().zip(self.input.names());
+                places.any(|(input, name)| same_file_path(&folder.join(name)) == same_file_path(input))
+            }
+            Output::Stdout | Output::File(_) => false,
+        }
+    }
+
+    /// Why the input is not one table of rows that can be told from each other by their places; `None` if it is.
+    pub(crate) fn no_one_table(&self) -> Option<&'static str> {
+        let format = |path: &Path| self.format.or_else(|| TableFormat::of_path(path).ok().flatten());
+        match &self.input {
+            Input::Several(_) => Some("several inputs"),
+            Input::Pictures(_) => Some("a folder of pictures"),
+            Input::File(path) if format(path) == Some(TableFormat::WebDataset) => Some("WebDataset shards"),
+            Input::Stdin if self.format == Some(TableFormat::WebDataset) => Some("WebDataset shards"),
+            Input::Stdin | Input::File(_) => None,
         }
     }
 
@@ -214,27 +247,71 @@ impl ScoreOptions {
         Ok(())
     }
 
+    /// Whether each table has a place to go to.
+    fn check_places(&self) -> Result<(), OptionsError> {
+        match (&self.output, &self.input) {
+            (Output::InPlace, Input::Stdin) => Err(OptionsError::InPlaceOfStdin),
+            (Output::InPlace, Input::Pictures(folder)) => {
+                Err(OptionsError::InPlaceOfPictures { folder: folder.clone() })
+            }
+            (Output::Folder(folder), Input::Stdin | Input::Pictures(_)) => {
+                Err(OptionsError::NoName { input: self.input.to_string(), folder: folder.clone() })
+            }
+            _ => self.check_names(),
+        }
+    }
+
+    /// No two tables may have one name in the folder that they go to.
+    fn check_names(&self) -> Result<(), OptionsError> {
+        let (Output::Folder(folder), Input::Several(parts)) = (&self.output, &self.input) else { return Ok(()) };
+        let mut taken: HashMap<&Path, &Part> = HashMap::new();
+        for part in parts {
+            if let Input::Pictures(_) | Input::Stdin = part.input {
+                return Err(OptionsError::NoName { input: part.input.to_string(), folder: folder.clone() });
+            }
+            if let Some(other) = taken.insert(&part.name, part) {
+                return Err(OptionsError::SameName {
+                    inputs: [other.input.to_string(), part.input.to_string()],
+                    path: folder.join(&part.name),
+                });
+            }
+        }
+        Ok(())
+    }
+
     /// No file may be written over another of the same run; only the table itself may take the input's place.
     fn check_paths(&self) -> Result<(), OptionsError> {
-        let mut paths: Vec<(&'static str, PathBuf)> = Vec::new();
-        let mut named = vec![];
-        if let Input::File(path) = &self.input {
-            named.push(("the input", path.clone()));
+        let is_file = |path: &Path| !is_special(path);
+        let mut tables: HashMap<PathBuf, &Path> = HashMap::new();
+        for input in self.input.files().filter(|path| is_file(path)) {
+            tables.insert(same_file_path(input), input);
         }
-        if let Output::File(path) = &self.output {
-            named.push(("--output", path.clone()));
+        let mut outputs: HashMap<PathBuf, (PathBuf, &'static str)> = HashMap::new();
+        let mut named: Vec<(&'static str, PathBuf, Option<&Path>)> = Vec::new();
+        match (&self.output, &self.input) {
+            (Output::File(path), Input::File(input)) => named.push(("--output", path.clone(), Some(input))),
+            (Output::File(path), _) => named.push(("--output", path.clone(), None)),
+            (Output::Folder(folder), _) => {
+                let files = self.input.files().zip(self.input.names());
+                named.extend(files.map(|(input, name)| ("--output", folder.join(name), Some(input))));
+            }
+            (Output::InPlace, _) => {
+                named.extend(self.input.files().map(|input| ("--output", input.to_owned(), Some(input))))
+            }
+            (Output::Stdout, _) => {}
         }
-        named.extend(crate::journal::path(self).map(|path| ("the journal of the output", path)));
-        named.extend(crate::errors_file::path(self).map(|path| ("--errors", path)));
-        named.extend(self.summary.clone().map(|path| ("--summary", path)));
-        for (what, path) in named.into_iter().filter(|(_, path)| !is_special(path)) {
+        named.extend(crate::journal::path(self).map(|path| ("the journal of the output", path, None)));
+        named.extend(crate::errors_file::path(self).map(|path| ("--errors", path, None)));
+        named.extend(self.summary.clone().map(|path| ("--summary", path, None)));
+        for (what, path, own) in named.into_iter().filter(|(_, path, _)| is_file(path)) {
             let file = same_file_path(&path);
-            let other =
-                paths.iter().find(|(other, taken)| *taken == file && (*other, what) != ("the input", "--output"));
-            if let Some((other, _)) = other {
+            let own = own.map(same_file_path);
+            if tables.contains_key(&file) && own.as_ref() != Some(&file) {
+                return Err(OptionsError::SamePath { path, names: ["the input", what] });
+            }
+            if let Some((path, other)) = outputs.insert(file, (path.clone(), what)) {
                 return Err(OptionsError::SamePath { path, names: [other, what] });
             }
-            paths.push((what, file));
         }
         Ok(())
     }
@@ -267,9 +344,49 @@ pub enum OptionsError {
         /// The flag.
         flag: &'static str,
     },
+    /// What is done to rows of one table.
+    #[error(
+        "{flag} is for one table, and the input is {what}; leave it away, or give one table of text, Parquet or Arrow"
+    )]
+    OneTable {
+        /// The flag.
+        flag: &'static str,
+        /// What the input is.
+        what: &'static str,
+    },
+    /// Some of several tables would be replaced without their rows, and others stay.
+    #[error(
+        "{flag} is about the rows of all tables, which cannot be in their own places then; name a folder with -o DIR/"
+    )]
+    ReplacesSome {
+        /// The flag.
+        flag: &'static str,
+    },
     /// A part of a table has no file of its own.
     #[error("--shard makes a part of a table, which needs a file of its own; name it with -o FILE")]
     NoPartFile,
+    /// Pictures in a folder are no table that could be replaced.
+    #[error("--in-place needs a table, and {} is a folder of pictures; use -o FILE", folder.display())]
+    InPlaceOfPictures {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// What has no file name cannot keep it in a folder.
+    #[error("{} is a folder, and {input} has no file name to keep in it; name a file with -o", folder.display())]
+    NoName {
+        /// The input.
+        input: String,
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// Two inputs would become one file.
+    #[error("{} and {} would both be {}; give them in runs of their own", inputs[0], inputs[1], path.display())]
+    SameName {
+        /// The inputs.
+        inputs: [String; 2],
+        /// The file.
+        path: PathBuf,
+    },
     /// A delimiter that means something else.
     #[error("{delimiter:?} cannot be a delimiter: it quotes fields or ends rows; choose another byte")]
     Delimiter {
@@ -341,35 +458,104 @@ pub enum Input {
     Stdin,
     /// A file; relative paths start at its folder, those of a pipe (`/dev/stdin`, `<(…)`) at the working folder.
     File(PathBuf),
+    /// The pictures of a folder and of those in it, each with its caption in a text file beside it.
+    Pictures(PathBuf),
+    /// Several of the others, one after the other; relative paths start at each one's own place.
+    Several(Vec<Part>),
+}
+
+/// One of several inputs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Part {
+    /// Where it is.
+    pub input: Input,
+    /// What it is called in a folder that the tables go to: a relative path.
+    pub name: PathBuf,
+}
+
+impl Part {
+    /// A file, under its own name.
+    pub fn of_file(path: &Path) -> Self {
+        let name = path.file_name().map_or_else(PathBuf::new, PathBuf::from);
+        Self { input: Input::File(path.to_owned()), name }
+    }
 }
 
 impl Input {
     /// Where relative paths in the table start; empty for the working folder.
     pub fn base(&self) -> &Path {
         match self {
-            Self::Stdin => Path::new(""),
+            Self::Stdin | Self::Several(_) => Path::new(""),
             Self::File(path) if is_special(path) => Path::new(""),
             Self::File(path) => path.parent().unwrap_or(Path::new("")),
+            Self::Pictures(folder) => folder,
+        }
+    }
+
+    /// What of it can be read only once, if anything.
+    pub(crate) fn read_once(&self) -> Option<&Self> {
+        match self {
+            Self::Stdin => Some(self),
+            Self::File(path) => is_special(path).then_some(self),
+            Self::Pictures(_) => None,
+            Self::Several(parts) => parts.iter().find_map(|part| part.input.read_once()),
+        }
+    }
+
+    /// Whether rows come from more than one place.
+    pub fn is_several(&self) -> bool {
+        matches!(self, Self::Several(_))
+    }
+
+    /// The files of tables that it is made of.
+    pub fn files(&self) -> Box<dyn Iterator<Item = &Path> + '_> {
+        match self {
+            Self::Stdin | Self::Pictures(_) => Box::new(std::iter::empty()),
+            Self::File(path) => Box::new(std::iter::once(path.as_path())),
+            Self::Several(parts) => Box::new(parts.iter().flat_map(|part| part.input.files())),
+        }
+    }
+
+    /// What each of its [`files`](Self::files) is called in a folder that they go to.
+    pub(crate) fn names(&self) -> Box<dyn Iterator<Item = &Path> + '_> {
+        match self {
+            Self::Stdin | Self::Pictures(_) => Box::new(std::iter::empty()),
+            Self::File(path) => Box::new(path.file_name().map(Path::new).into_iter()),
+            Self::Several(parts) => Box::new(
+                parts.iter().filter(|part| part.input.files().next().is_some()).map(|part| part.name.as_path()),
+            ),
         }
     }
 
     /// The shell command that scores what `command` makes of this input.
     pub(crate) fn piped_through(&self, command: &str) -> String {
         match self {
-            Self::Stdin => format!("{command} | clipgauge score -"),
             Self::File(path) => format!("{command} {} | clipgauge score -", shell_word(&path.to_string_lossy())),
+            _ => format!("{command} | clipgauge score -"),
         }
     }
 }
 
+/// For a person: of many inputs, the first.
 impl fmt::Display for Input {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Stdin => f.write_str("standard input"),
-            Self::File(path) => path.display().fmt(f),
+            Self::File(path) | Self::Pictures(path) => path.display().fmt(f),
+            Self::Several(parts) => {
+                let shown: Vec<_> = parts.iter().take(MAX_SHOWN).map(|part| part.input.to_string()).collect();
+                f.write_str(&shown.join(", "))?;
+                match parts.len().saturating_sub(MAX_SHOWN) {
+                    0 => Ok(()),
+                    more => write!(f, " and {more} more"),
+                }
+            }
         }
     }
 }
+
+/// The most inputs that are shown to a person.
+const MAX_SHOWN: usize = 3;
 
 /// A name as it can be typed in a shell.
 pub(crate) fn shell_word(name: &str) -> String {
@@ -384,8 +570,19 @@ pub enum Output {
     Stdout,
     /// A file, which appears when it is whole.
     File(PathBuf),
+    /// A folder in which each table keeps its name, and appears when it is whole.
+    Folder(PathBuf),
     /// The input's own place, when the new table is whole.
     InPlace,
+}
+
+impl Output {
+    /// A path: a folder that exists, or one that ends in a slash, takes the tables under their own names.
+    pub fn at(path: PathBuf) -> Self {
+        let ends_in_slash =
+            path.as_os_str().as_encoded_bytes().last().is_some_and(|last| std::path::is_separator(char::from(*last)));
+        if ends_in_slash || path.is_dir() { Self::Folder(path) } else { Self::File(path) }
+    }
 }
 
 #[cfg(test)]
@@ -398,7 +595,37 @@ mod tests {
 
     #[test]
     fn options_that_do_not_go_together_are_refused() {
+        let several = |names: [&str; 2]| {
+            Input::Several(
+                names
+                    .iter()
+                    .map(|path| Part {
+                        input: Input::File(path.into()),
+                        name: Path::new(path).file_name().expect("a name").into(),
+                    })
+                    .collect(),
+            )
+        };
         let cases = [
+            (
+                "two of one name",
+                ScoreOptions {
+                    output: Output::Folder("out".into()),
+                    ..ScoreOptions::new(several(["a/1.csv", "b/1.csv"]))
+                },
+            ),
+            (
+                "one over another",
+                ScoreOptions {
+                    output: Output::File("b/2.csv".into()),
+                    ..ScoreOptions::new(several(["a/1.csv", "b/2.csv"]))
+                },
+            ),
+            ("no name", ScoreOptions { output: Output::Folder("out".into()), ..ScoreOptions::new(Input::Stdin) }),
+            (
+                "in place of pictures",
+                ScoreOptions { output: Output::InPlace, ..ScoreOptions::new(Input::Pictures("a".into())) },
+            ),
             ("in place of a pipe", ScoreOptions { output: Output::InPlace, ..ScoreOptions::new(Input::Stdin) }),
             ("a quote between fields", ScoreOptions { delimiter: Some(b'"'), ..file() }),
             ("score over image", ScoreOptions { column: "url".into(), ..file() }),
@@ -422,6 +649,18 @@ mod tests {
         for output in [Output::InPlace, Output::File("in.csv".into()), Output::File("out.csv".into())] {
             assert_eq!(ScoreOptions { output, ..file() }.check(), Ok(()));
         }
+    }
+
+    #[test]
+    fn several_tables_may_take_their_own_places() {
+        let part = |path: &str| Part { input: Input::File(path.into()), name: path.into() };
+        let input = Input::Several(vec![part("a.csv"), part("b.csv")]);
+        for output in [Output::InPlace, Output::Folder("".into()), Output::Folder("out".into()), Output::Stdout] {
+            assert_eq!(ScoreOptions { output, ..ScoreOptions::new(input.clone()) }.check(), Ok(()));
+        }
+        assert_eq!(input.to_string(), "a.csv, b.csv");
+        let many = Input::Several(vec![part("a.csv"); 5]);
+        assert_eq!(many.to_string(), "a.csv, a.csv, a.csv and 2 more");
     }
 
     #[test]

@@ -97,7 +97,7 @@ pub fn score_table(
     };
     let table = unless_cancelled(cancel, move || open_selected(&for_input))??;
     let mut output = unless_cancelled(cancel, move || OutputFile::open(&for_output))??;
-    let errors = ErrorsFile::new(errors_file::path(options))?;
+    let errors = ErrorsFile::new(errors_file::path(options))?.with_inputs(options.input.is_several());
     options.summary.as_deref().map_or(Ok(()), AtomicFile::check)?;
     let sources = Sources::new(options.fetch.clone())?;
     let Loaded { scorer, model_ids, revisions, identities } =
@@ -162,29 +162,32 @@ fn write_table(
         let rows = table.layout.writer(Box::new(output))?;
         return work(table.reader, Box::new(ScoredRows::new(rows, columns, &options.filters, run.stats)));
     };
-    let before = stamp(&options.input);
+    let before = stamps(&options.input);
     let mut spool = Spool::create(options, columns, run.stats)?;
     let finished = work(table.reader, Box::new(&mut spool))?;
     let spooled = match (finished.interrupted, &*output) {
         (false, _) => spool.finish(fraction)?,
-        // Those that were scored are not lost; but who reads a pipe would take them for the best.
+        // Those that were scored are not lost; but who reads a pipe, or finds a whole table among others, would take
+        // them for the best.
         (true, OutputFile::File(_)) => spool.finish_early()?,
-        (true, OutputFile::Stdout(_)) => return Ok(finished),
+        (true, OutputFile::Stdout(_) | OutputFile::Apart(_)) => return Ok(finished),
     };
     tracing::info!("writing the best rows");
     let OpenTable { reader, layout } = open_selected(options)?;
     let is_whole = spooled.write(reader, layout.writer(Box::new(output))?, run.stats, run.cancel)?;
-    if stamp(&options.input) != before {
+    if stamps(&options.input) != before {
         return Err(TableError::Changed { name: options.input.to_string() }.into());
     }
     Ok(Finished { interrupted: finished.interrupted || !is_whole, ..finished })
 }
 
-/// By which a file that was written to meanwhile is known.
-fn stamp(input: &Input) -> Option<(u64, SystemTime)> {
-    let Input::File(path) = input else { return None };
-    let metadata = path.metadata().ok()?;
-    Some((metadata.len(), metadata.modified().ok()?))
+/// By which files that were written to meanwhile are known.
+fn stamps(input: &Input) -> Vec<Option<(u64, SystemTime)>> {
+    let stamp = |path: &Path| {
+        let metadata = path.metadata().ok()?;
+        Some((metadata.len(), metadata.modified().ok()?))
+    };
+    input.files().map(stamp).collect()
 }
 
 /// Keeps the vectors of a table's images and captions.
@@ -206,7 +209,7 @@ pub fn embed_table(
     let columns = KeptColumns::find(&table.layout, options)?;
     let for_place = options.clone();
     let place = unless_cancelled(cancel, move || Place::open(&for_place))??;
-    let errors = ErrorsFile::new(errors_file::path(&run_options))?;
+    let errors = ErrorsFile::new(errors_file::path(&run_options))?.with_inputs(options.input.is_several());
     options.summary.as_deref().map_or(Ok(()), AtomicFile::check)?;
     let sources = Sources::new(options.fetch.clone())?;
     let load_options = loading(options.threads, options.precision);

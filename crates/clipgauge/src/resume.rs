@@ -18,14 +18,17 @@ impl ResumeOptions {
     /// Whether the output is one that a run can go on with.
     pub(crate) fn check(self, options: &ScoreOptions) -> Result<(), OptionsError> {
         let has_file = match &options.output {
-            Output::Stdout => false,
             Output::File(path) => !is_special(path),
-            Output::InPlace => true,
+            Output::InPlace => !options.input.is_several(),
+            Output::Stdout | Output::Folder(_) => false,
         };
         for (flag, is_given) in [("--resume", self.resume), ("--retry-failed", self.retry_failed)] {
             if is_given && !has_file {
                 return Err(OptionsError::NoOutputFile { flag });
             }
+        }
+        if let (true, Some(what)) = (self.retry_failed, options.no_one_table()) {
+            return Err(OptionsError::OneTable { flag: "--retry-failed", what });
         }
         // What an output says of its rows has to be all that there is to say.
         match (self.retry_failed, options.filters.chooses_rows(), options.diagnostics) {

@@ -1,7 +1,10 @@
 //! A row on its way through: what it names, the record it came as, and what went wrong with it.
 
 use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
 
+use bytes::Bytes;
 use clipgauge_core::decode::DecodeError;
 use serde::{Deserialize, Serialize};
 
@@ -18,8 +21,19 @@ pub struct Row {
     pub caption: Option<String>,
     /// What is wrong with a cell already: then the row has failed, and `image` is only for people to read.
     pub error: Option<RowError>,
+    /// Of several inputs, the one that it is of; its number is the one there.
+    pub origin: Option<Arc<Origin>>,
     /// The row as it stood in the input, to be written again.
     pub record: Record,
+}
+
+/// One of several inputs.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// Its name.
+    pub name: String,
+    /// Where relative paths in it start; empty for the working folder.
+    pub base: PathBuf,
 }
 
 impl Row {
@@ -34,6 +48,11 @@ impl Row {
     pub fn image_name(&self) -> Option<&str> {
         self.image.as_ref().and_then(RowImage::name)
     }
+
+    /// Of several inputs, what the one is called that the row is of.
+    pub fn input_name(&self) -> Option<&str> {
+        self.origin.as_deref().map(|origin| origin.name.as_str())
+    }
 }
 
 /// What an image column holds.
@@ -44,7 +63,7 @@ pub enum RowImage {
     /// The image's file itself.
     Bytes {
         /// Its bytes.
-        bytes: Vec<u8>,
+        bytes: Bytes,
         /// What it is called, if it says.
         name: Option<String>,
     },
@@ -62,7 +81,7 @@ impl RowImage {
     fn size(&self) -> usize {
         match self {
             Self::Address(address) => address.capacity(),
-            Self::Bytes { bytes, name } => bytes.capacity() + name.as_ref().map_or(0, String::capacity),
+            Self::Bytes { bytes, name } => bytes.len() + name.as_ref().map_or(0, String::capacity),
         }
     }
 }

@@ -28,13 +28,18 @@ pub(crate) mod number;
 #[cfg(feature = "parquet")]
 mod parquet;
 mod part;
+mod pictures;
 mod scan;
+mod schema;
+mod several;
 mod sniff;
+mod webdataset;
 
 use std::fs::File;
 use std::io::{self, IsTerminal, Read, Write};
+use std::path::Path;
 
-use crate::options::{Input, Output, ScoreOptions};
+use crate::options::{Input, Output, Part, ScoreOptions};
 use crate::row::Row;
 
 #[cfg(feature = "parquet")]
@@ -46,6 +51,10 @@ pub use error::{ColumnFlag, TableError};
 pub use format::{NoSuchFormat, TableFormat};
 pub(crate) use joined::join_parts;
 pub use json_lines::JsonRecord;
+pub use schema::ColumnDifference;
+pub use webdataset::TarRecord;
+
+use schema::Schema;
 
 /// A row as it stood in its table, kept so that it can be written byte for byte.
 #[derive(Debug)]
@@ -59,8 +68,22 @@ pub enum Record {
     #[cfg(feature = "parquet")]
     Arrow(ArrowRecord),
     /// The row with this index (from 0) of a table whose columns are copied as they are in the file, so that nothing of
-    /// it is held.
+    /// it is held. Of several tables that become one, the rows are counted through.
     InFile(u64),
+    /// A row of what is no table yet, with a text for each column of the one that it becomes.
+    Texts(Vec<Option<String>>),
+    /// A sample of a tar.
+    Tar(Box<TarRecord>),
+    /// A record of one of several tables that stay apart.
+    Part(PartRecord),
+}
+
+/// A record, and which of several tables it is of.
+#[derive(Debug)]
+pub struct PartRecord {
+    /// The table, from 0.
+    part: usize,
+    record: Box<Record>,
 }
 
 impl Record {
@@ -72,6 +95,9 @@ impl Record {
             #[cfg(feature = "parquet")]
             Self::Arrow(record) => record.size(),
             Self::InFile(_) => 0,
+            Self::Texts(texts) => texts.iter().map(|text| text.as_ref().map_or(0, String::capacity)).sum(),
+            Self::Tar(record) => record.size(),
+            Self::Part(PartRecord { record, .. }) => record.size(),
         }
     }
 
@@ -84,6 +110,9 @@ impl Record {
             #[cfg(feature = "parquet")]
             Self::Arrow(record) => record.texts(),
             Self::InFile(_) => Vec::new(),
+            Self::Texts(texts) => texts.clone(),
+            Self::Tar(record) => record.texts(),
+            Self::Part(PartRecord { record, .. }) => record.texts(),
         }
     }
 
@@ -92,6 +121,8 @@ impl Record {
         match self {
             #[cfg(feature = "parquet")]
             Self::Arrow(record) => record.json(),
+            Self::Tar(record) => record.json(),
+            Self::Part(PartRecord { record, .. }) => record.json(),
             _ => self.texts().into_iter().map(|text| serde_json::Value::from(text).to_string()).collect(),
         }
     }
@@ -100,6 +131,7 @@ impl Record {
     pub fn is_ragged(&self) -> bool {
         match self {
             Self::Delimited(record) => record.is_ragged(),
+            Self::Part(PartRecord { record, .. }) => record.is_ragged(),
             _ => false,
         }
     }
@@ -132,6 +164,9 @@ pub trait ReadTable: Send {
     fn total_rows(&self) -> Option<u64> {
         None
     }
+
+    /// Lets the [`texts`](Record::texts) of its records be those of these columns, in a format whose rows name their own.
+    fn keep_columns(&mut self, _names: &[String]) {}
 }
 
 /// A table that is written: the records that a reader of the same table gave, with the new cells in the order in which
@@ -189,6 +224,10 @@ pub enum Layout {
     Compressed(Box<Layout>, compression::Compression),
     /// Another format than the table came in.
     Converted(converted::ConvertedLayout),
+    /// Several tables, each in its own layout.
+    Apart(several::apart::ApartLayout),
+    /// Tar shards.
+    Tar(webdataset::TarLayout),
     /// Parquet.
     #[cfg(feature = "parquet")]
     Parquet(Box<parquet::ParquetLayout>),
@@ -206,6 +245,8 @@ impl Layout {
             Self::Json(layout) => layout.added().collect(),
             Self::Compressed(layout, _) => layout.added(),
             Self::Converted(layout) => layout.added.iter().map(|column| column.name.as_str()).collect(),
+            Self::Apart(layout) => layout.added.iter().map(String::as_str).collect(),
+            Self::Tar(layout) => layout.added().collect(),
             #[cfg(feature = "parquet")]
             Self::Parquet(layout) => layout.added().collect(),
             #[cfg(feature = "parquet")]
@@ -218,10 +259,11 @@ impl Layout {
         let names = self.names();
         let (added, kept) = match self {
             Self::Delimited(layout) => layout.into_columns(),
-            // A format without a header is not converted.
-            Self::Json(_) => Default::default(),
+            // A format without a header is not converted, and tables that stay apart neither.
+            Self::Json(_) | Self::Apart(_) => Default::default(),
             Self::Compressed(layout, _) => return layout.converted(format),
             Self::Converted(layout) => (layout.added, layout.kept),
+            Self::Tar(layout) => layout.into_columns(),
             #[cfg(feature = "parquet")]
             Self::Parquet(layout) => layout.into_columns(),
             #[cfg(feature = "parquet")]
@@ -237,11 +279,56 @@ impl Layout {
             Self::Json(layout) => layout.names(),
             Self::Compressed(layout, _) => layout.names(),
             Self::Converted(layout) => layout.names.clone(),
+            Self::Apart(layout) => layout.names.clone(),
+            Self::Tar(layout) => layout.names(),
             #[cfg(feature = "parquet")]
             Self::Parquet(layout) => layout.names(),
             #[cfg(feature = "parquet")]
             Self::Arrow(layout) => layout.names(),
         }
+    }
+
+    /// The image's and the caption's column, where the options do not name them as they are called.
+    #[cfg(feature = "parquet")]
+    pub(crate) fn pair(&self) -> Option<[usize; 2]> {
+        match self {
+            Self::Tar(layout) => Some(layout.pair()),
+            Self::Parquet(layout) => Some(layout.pair()),
+            Self::Arrow(layout) => Some(layout.pair()),
+            _ => None,
+        }
+    }
+
+    /// Its columns, as far as another table's have to be the same to go into one with it; only their names where
+    /// rows become texts on the way.
+    fn schema(&self, becomes_texts: bool) -> Schema {
+        match self {
+            Self::Json(_) | Self::Tar(_) => Schema::PerRow,
+            _ if becomes_texts => Schema::Names(self.names()),
+            #[cfg(feature = "parquet")]
+            Self::Parquet(layout) => layout.schema(),
+            #[cfg(feature = "parquet")]
+            Self::Arrow(layout) => layout.schema(),
+            _ => Schema::Names(self.names()),
+        }
+    }
+
+    /// Lets the writer take the rows of more tables than that of `name`, of which it is then told by what is returned.
+    #[cfg_attr(not(feature = "parquet"), expect(unused_variables, reason = "only Arrow may have to refuse"))]
+    fn join_more(&mut self, name: &str) -> Result<MoreSources, TableError> {
+        match self {
+            Self::Delimited(layout) => layout.join_more(),
+            Self::Json(layout) => layout.join_more(),
+            Self::Tar(layout) => layout.join_more(),
+            #[cfg(feature = "parquet")]
+            Self::Parquet(layout) => return Ok(MoreSources { parquet: Some(layout.sources()) }),
+            #[cfg(feature = "parquet")]
+            Self::Arrow(layout) if !layout.can_join() => {
+                return Err(TableError::Dictionaries { name: name.to_owned() });
+            }
+            _ => {}
+        }
+        Ok(MoreSources::default())
     }
 
     /// Begins the table: its header goes to `out`, which should be buffered.
@@ -255,6 +342,8 @@ impl Layout {
             Self::Json(layout) => Ok(Box::new(layout.writer(out)?)),
             Self::Compressed(layout, compression) => compression.writer(out, |out| layout.writer(out)),
             Self::Converted(layout) => layout.writer(out),
+            Self::Apart(layout) => Ok(layout.writer()),
+            Self::Tar(layout) => Ok(Box::new(layout.writer(out))),
             #[cfg(feature = "parquet")]
             Self::Parquet(layout) => layout.writer(out),
             #[cfg(feature = "parquet")]
@@ -263,19 +352,55 @@ impl Layout {
     }
 }
 
-/// Opens the table of a run, reads its header and finds its columns.
+/// Tells the writer of one table, made of several, what it has to know of those after the first: nothing, unless it copies
+/// from their files.
+#[derive(Debug, Default)]
+struct MoreSources {
+    #[cfg(feature = "parquet")]
+    parquet: Option<parquet::Sources>,
+}
+
+impl MoreSources {
+    /// Another table is read now.
+    #[cfg_attr(not(feature = "parquet"), expect(unused_variables, reason = "only Parquet is copied from its file"))]
+    fn add(&self, layout: Layout) {
+        #[cfg(feature = "parquet")]
+        if let (Layout::Parquet(layout), Some(sources)) = (layout, &self.parquet) {
+            sources.add(*layout);
+        }
+    }
+}
+
+/// Opens the table of a run, reads its header and finds its columns. Of several tables, all are looked at, and the first
+/// is begun.
 ///
 /// # Errors
 ///
-/// The input cannot be read, is no table that can be read, lacks a column that is needed or has one that would be added.
-/// [`TableError::is_usage`] tells whether another command line mends it.
+/// The input cannot be read, is no table that can be read, lacks a column that is needed or has one that would be added;
+/// or several tables do not go into one. [`TableError::is_usage`] tells whether another command line mends it.
 pub fn open(options: &ScoreOptions) -> Result<OpenTable, TableError> {
-    let [format, target] = formats_of(options)?;
-    let OpenTable { reader, layout } = open_keeping(options, format, target != format)?;
-    let layout = match target {
-        _ if target == format => layout,
-        target => layout.converted(target),
+    match (&options.input, &options.output) {
+        (Input::Several(parts), Output::Folder(_) | Output::InPlace) => several::apart::open(parts, options),
+        (Input::File(path), Output::Folder(_)) => several::apart::open(&[Part::of_file(path)], options),
+        (Input::Several(parts), _) => several::joined::open(parts, options).map(|table| compressed(table, options)),
+        _ => open_single(options),
+    }
+}
+
+/// The same for one table that becomes one.
+fn open_single(options: &ScoreOptions) -> Result<OpenTable, TableError> {
+    let (format, target) = (format_of(options)?, target_of(options)?);
+    let is_converted = format != Some(target);
+    let OpenTable { reader, layout } = open_keeping(options, format, is_converted)?;
+    let layout = match is_converted {
+        true => layout.converted(target),
+        false => layout,
     };
+    Ok(compressed(OpenTable { reader, layout }, options))
+}
+
+/// The table as its output's name says that it is compressed.
+fn compressed(OpenTable { reader, layout }: OpenTable, options: &ScoreOptions) -> OpenTable {
     let named = match (&options.output, &options.input) {
         (Output::File(path), _) | (Output::InPlace, Input::File(path)) => Compression::of_path(path),
         _ => None,
@@ -284,7 +409,7 @@ pub fn open(options: &ScoreOptions) -> Result<OpenTable, TableError> {
         Some((compression, _)) => Layout::Compressed(Box::new(layout), compression),
         None => layout,
     };
-    Ok(OpenTable { reader, layout })
+    OpenTable { reader, layout }
 }
 
 /// The same for a table that is only read: its records have their [`texts`](Record::texts) with them, whatever the
@@ -294,29 +419,37 @@ pub fn open(options: &ScoreOptions) -> Result<OpenTable, TableError> {
 ///
 /// As [`open`].
 pub fn open_with_texts(options: &ScoreOptions) -> Result<OpenTable, TableError> {
-    let [format, _] = formats_of(options)?;
-    open_keeping(options, format, true)
+    match &options.input {
+        Input::Several(parts) => several::joined::open_keeping_all(parts, options, true),
+        _ => open_keeping(options, format_of(options)?, true),
+    }
 }
 
-fn open_keeping(options: &ScoreOptions, format: TableFormat, keeps_rows: bool) -> Result<OpenTable, TableError> {
+/// Opens what is no several tables, or the part of it that is wanted; `format` is `None` for what is no table yet.
+fn open_keeping(
+    options: &ScoreOptions,
+    format: Option<TableFormat>,
+    keeps_rows: bool,
+) -> Result<OpenTable, TableError> {
     let table = open_whole(options, format, keeps_rows)?;
     let Some(shard) = options.shard else { return Ok(table) };
     let is_file = matches!(&options.input, Input::File(path) if path.is_file());
     let measure = match (format, table.reader.position().total_bytes) {
         // Whose part has been opened.
-        (TableFormat::Parquet, _) => return Ok(table),
+        (Some(TableFormat::Parquet), _) => return Ok(table),
         _ if !is_file => return Err(TableError::NoParts { name: options.input.to_string() }),
-        (TableFormat::Csv | TableFormat::Tsv | TableFormat::Jsonl, Some(bytes)) => part::Measure::Bytes(bytes),
+        (Some(TableFormat::Csv | TableFormat::Tsv | TableFormat::Jsonl), Some(bytes)) => part::Measure::Bytes(bytes),
         _ => part::Measure::Rows(part::count(open_whole(options, format, false)?)?),
     };
     Ok(part::part_of(table, shard, measure))
 }
 
-fn open_whole(options: &ScoreOptions, format: TableFormat, keeps_rows: bool) -> Result<OpenTable, TableError> {
+fn open_whole(options: &ScoreOptions, format: Option<TableFormat>, keeps_rows: bool) -> Result<OpenTable, TableError> {
     let name = options.input.to_string();
     let fails = |source| TableError::Read { name: name.clone(), source };
     let (file, total_bytes) = match &options.input {
-        Input::Stdin => (None, None),
+        Input::Pictures(folder) => return pictures::open(folder, options),
+        Input::Stdin | Input::Several(_) => (None, None),
         Input::File(path) => {
             let file = File::open(path).map_err(fails)?;
             let metadata = file.metadata().map_err(fails)?;
@@ -326,10 +459,12 @@ fn open_whole(options: &ScoreOptions, format: TableFormat, keeps_rows: bool) -> 
             (Some(file), metadata.is_file().then_some(metadata.len()))
         }
     };
+    let format = format.unwrap_or(TableFormat::Csv);
+    let is_bytes = matches!(format, TableFormat::Parquet | TableFormat::Arrow | TableFormat::WebDataset);
+    if is_bytes && !keeps_rows && options.output == Output::Stdout && io::stdout().is_terminal() {
+        return Err(TableError::Terminal { format });
+    }
     if matches!(format, TableFormat::Parquet | TableFormat::Arrow) {
-        if !keeps_rows && options.output == Output::Stdout && io::stdout().is_terminal() {
-            return Err(TableError::Terminal { format });
-        }
         return open_typed(format, file, total_bytes, options, keeps_rows);
     }
     let input: Box<dyn Read + Send> = match file {
@@ -338,7 +473,7 @@ fn open_whole(options: &ScoreOptions, format: TableFormat, keeps_rows: bool) -> 
     };
     let named = match &options.input {
         Input::File(path) => Compression::of_path(path),
-        Input::Stdin => None,
+        _ => None,
     };
     let (input, total_bytes) = match named {
         // How much text there is, only its end tells.
@@ -348,6 +483,10 @@ fn open_whole(options: &ScoreOptions, format: TableFormat, keeps_rows: bool) -> 
     if format == TableFormat::Jsonl {
         let (reader, layout) = json_lines::open(input, total_bytes, options)?;
         return Ok(OpenTable { reader: Box::new(reader), layout: Layout::Json(layout) });
+    }
+    if format == TableFormat::WebDataset {
+        let (reader, layout) = webdataset::open(input, total_bytes, options, keeps_rows)?;
+        return Ok(OpenTable { reader: Box::new(reader), layout: Layout::Tar(layout) });
     }
     let delimiter = options.delimiter.or(format.delimiter()).unwrap_or(b',');
     let (reader, layout) = delimited::open(input, total_bytes, delimiter, options)?;
@@ -389,12 +528,27 @@ fn open_typed(
     Err(TableError::NotBuilt { name: options.input.to_string(), format })
 }
 
-/// The format that the options or the input's name tell, CSV where neither does; and the one that the output's name
-/// tells, the same where it tells none.
+/// The formats of one table and of what it becomes.
 pub(crate) fn formats_of(options: &ScoreOptions) -> Result<[TableFormat; 2], TableError> {
+    Ok([format_of(options)?.unwrap_or(TableFormat::Csv), target_of(options)?])
+}
+
+/// The format that one table becomes: what the output's name tells, else its own; CSV where neither does.
+fn target_of(options: &ScoreOptions) -> Result<TableFormat, TableError> {
+    let format = format_of(options)?;
+    let named = match &options.output {
+        Output::File(path) => output_format(path, format, options)?,
+        _ => None,
+    };
+    Ok(named.or(format).unwrap_or(TableFormat::Csv))
+}
+
+/// The format that the options or the input's name tell, CSV where neither does; `None` for what is no table yet.
+fn format_of(options: &ScoreOptions) -> Result<Option<TableFormat>, TableError> {
     let format = match (options.format, &options.input) {
+        (_, Input::Pictures(_)) => return Ok(None),
         (Some(format), _) => format,
-        (None, Input::Stdin) => TableFormat::Csv,
+        (None, Input::Stdin | Input::Several(_)) => TableFormat::Csv,
         (None, Input::File(path)) => match TableFormat::of_path(path) {
             Ok(format) => format.unwrap_or(TableFormat::Csv),
             Err(TableError::UnknownFormat { .. }) if options.delimiter.is_some() => TableFormat::Csv,
@@ -404,24 +558,29 @@ pub(crate) fn formats_of(options: &ScoreOptions) -> Result<[TableFormat; 2], Tab
     if options.delimiter.is_some() && format.delimiter().is_none() {
         return Err(TableError::NoDelimiter { name: options.input.to_string(), format });
     }
+    Ok(Some(format))
+}
+
+/// The format that the output's name tells, if it tells one; it has to be one that the input can become.
+fn output_format(
+    path: &Path,
+    format: Option<TableFormat>,
+    options: &ScoreOptions,
+) -> Result<Option<TableFormat>, TableError> {
+    // What is no table yet becomes whatever text does.
+    let format = format.unwrap_or(TableFormat::Csv);
+    let output = || path.display().to_string();
     // A name that says nothing or nothing known is the user's business; one that would lie about the content is not.
-    if let Output::File(path) = &options.output {
-        match TableFormat::of_path(path) {
-            // A delimiter of one's own may be in a file of any such name.
-            Ok(Some(named)) if options.delimiter.is_some() && named.delimiter().is_some() => {}
-            Ok(Some(named)) if named != format => {
-                if !format.becomes(named) {
-                    return Err(TableError::OutputFormat { output: path.display().to_string(), named, format });
-                }
-                return Ok([format, named]);
-            }
-            Err(TableError::FormatNotYet { .. } | TableError::Compressed { .. }) => {
-                return Err(TableError::OutputNotYet { output: path.display().to_string(), format });
-            }
-            _ => {}
+    match TableFormat::of_path(path) {
+        // A delimiter of one's own may be in a file of any such name.
+        Ok(Some(named)) if options.delimiter.is_some() && named.delimiter().is_some() => Ok(None),
+        Ok(Some(named)) if !format.becomes(named) => Err(TableError::OutputFormat { output: output(), named, format }),
+        Ok(named) => Ok(named),
+        Err(TableError::FormatNotYet { .. } | TableError::Compressed { .. }) => {
+            Err(TableError::OutputNotYet { output: output(), format })
         }
+        Err(_) => Ok(None),
     }
-    Ok([format, format])
 }
 
 /// A writer was given a record of another format's reader.

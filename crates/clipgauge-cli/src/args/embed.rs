@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum, ValueHint};
 use clipgauge::options::{DEFAULT_MODEL, TableFormat};
 use clipgauge::vectors::NpyType;
 
-use super::{FetchArgs, PictureArgs, ReadColumnArgs, ReportArgs, WorkArgs};
+use super::{FetchArgs, InputArgs, PictureArgs, ReadColumnArgs, ReportArgs, WorkArgs};
 use crate::value;
 
 /// Keep the vectors of a table's images and captions
@@ -19,12 +19,8 @@ use crate::value;
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct EmbedArgs {
-    /// The table; `-` for standard input
-    ///
-    /// CSV or TSV in UTF-8 with a header, JSON Lines, Parquet or Arrow; by its name, or --input-format. Relative paths of images start at the table's folder (for standard input at
-    /// the working folder); http and https URLs and data: URIs work too.
-    #[arg(value_name = "INPUT", value_hint = ValueHint::FilePath)]
-    pub(crate) input: PathBuf,
+    #[command(flatten)]
+    pub(crate) inputs: InputArgs,
 
     #[command(flatten)]
     pub(crate) output: EmbedOutputArgs,

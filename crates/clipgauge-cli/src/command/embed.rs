@@ -5,11 +5,11 @@ use clipgauge::pipeline::embed_table;
 
 use super::rows::Reporting;
 use crate::args::EmbedArgs;
-use crate::exit::{Ended, Usage};
+use crate::exit::Ended;
 use crate::options;
 
 pub(crate) fn run(args: EmbedArgs) -> Result<Ended, anyhow::Error> {
     let reporting = Reporting::new(&args.report, &Output::File(args.output.output.clone()));
-    let options = options::embed_options(args).map_err(Usage)?;
+    let options = options::embed_options(args)?;
     reporting.run(|screen, cancel| embed_table(&options, screen, cancel))
 }

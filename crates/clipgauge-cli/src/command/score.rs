@@ -10,6 +10,6 @@ use crate::options;
 pub(crate) fn run(args: ScoreArgs) -> Result<Ended, anyhow::Error> {
     let output = options::place(&args.output);
     let reporting = Reporting::new(&args.report, &output);
-    let options = options::score_options(args);
+    let options = options::score_options(args)?;
     reporting.run(|screen, cancel| score_table(&options, screen, cancel))
 }

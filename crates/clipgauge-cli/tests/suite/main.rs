@@ -2,12 +2,14 @@
 
 mod bench;
 mod comparing;
+mod crossings;
 mod diagnostics;
 mod documents;
 mod embedding;
 mod filters;
 mod help;
 mod hub;
+mod inputs;
 #[cfg(unix)]
 mod interrupts;
 #[cfg(unix)]
@@ -25,3 +27,4 @@ mod tables;
 mod typed;
 mod usage;
 mod web;
+mod webdataset;

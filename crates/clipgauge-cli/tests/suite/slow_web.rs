@@ -21,7 +21,8 @@ const MISSING: usize = 3;
 const FAILING: usize = 7;
 
 /// What all runs over it are told: little at once, so that they take long enough.
-const FLAGS: &str = "--model pictoclip --concurrency 2 --retries 0 --host-failures 0 --threads 1 --error-column why";
+pub(crate) const FLAGS: &str =
+    "--model pictoclip --concurrency 2 --retries 0 --host-failures 0 --threads 1 --error-column why";
 
 /// The server, and a folder with a table of its pictures.
 pub(crate) struct SlowWeb {

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{Read, Write};
+use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -25,6 +26,9 @@ pub(crate) const FAILED: [usize; 3] = [5, 11, 17];
 /// The names of the table, one for each format.
 pub(crate) const NAMES: &[&str] = &["in.csv", "in.tsv", "in.jsonl", "in.parquet", "in.arrow", "in.csv.gz"];
 
+/// The rows of each of two parts of it.
+const PARTS: [Range<usize>; 2] = [0..10, 10..ROWS];
+
 /// How wide and high the picture of a row is.
 pub(crate) fn size(row: usize) -> [usize; 2] {
     [[8, 8], [30, 10], [10, 31], [64, 48]][row % 4]
@@ -38,7 +42,19 @@ pub(crate) fn bench() -> Bench {
         bench = bench.with(&url(row), picture);
     }
     for name in NAMES {
-        write(&bench, name);
+        write(&bench, name, 0..ROWS);
+    }
+    bench
+}
+
+/// The same with the table also in two parts, `a` and `b`, in each format.
+pub(crate) fn bench_with_parts() -> Bench {
+    let bench = bench();
+    for name in NAMES {
+        let extension = name.strip_prefix("in.").expect("the name of the whole");
+        for (part, rows) in ["a", "b"].iter().zip(PARTS) {
+            write(&bench, &format!("{part}.{extension}"), rows);
+        }
     }
     bench
 }
@@ -74,14 +90,14 @@ fn picture(row: usize) -> Vec<u8> {
     bytes
 }
 
-fn write(bench: &Bench, name: &str) {
+fn write(bench: &Bench, name: &str, rows: Range<usize>) {
     let path = bench.path(name);
-    match name {
-        "in.csv" | "in.csv.gz" | "in.tsv" => {
-            let delimiter = if name == "in.tsv" { b'\t' } else { b',' };
+    match name.split_once('.').expect("an extension").1 {
+        "csv" | "csv.gz" | "tsv" => {
+            let delimiter = if name.ends_with(".tsv") { b'\t' } else { b',' };
             let mut writer = csv::WriterBuilder::new().delimiter(delimiter).from_writer(Vec::new());
             writer.write_record(["id", "url", "caption", "note"]).expect("a header");
-            for row in 0..ROWS {
+            for row in rows {
                 writer.write_record([row.to_string(), url(row), caption(row), note(row)]).expect("a row");
             }
             let text = writer.into_inner().expect("text");
@@ -92,27 +108,27 @@ fn write(bench: &Bench, name: &str) {
                 std::fs::write(path, text).expect("written");
             }
         }
-        "in.jsonl" => {
+        "jsonl" => {
             let line = |row: usize| {
                 let text = |text: String| serde_json::Value::from(text);
                 let (url, caption, note) = (text(url(row)), text(caption(row)), text(note(row)));
                 format!("{{\"id\": {row}, \"url\": {url}, \"caption\": {caption}, \"note\": {note}}}\n")
             };
-            std::fs::write(path, (0..ROWS).map(line).collect::<String>()).expect("written");
+            std::fs::write(path, rows.map(line).collect::<String>()).expect("written");
         }
-        "in.parquet" => {
+        "parquet" => {
             let properties = WriterProperties::builder().set_max_row_group_row_count(Some(7)).build();
-            let table = batch(0..ROWS);
+            let table = batch(rows);
             let file = File::create(path).expect("a file");
             let mut writer = ArrowWriter::try_new(file, table.schema(), Some(properties)).expect("a schema");
             writer.write(&table).expect("written");
             writer.close().expect("closed");
         }
-        "in.arrow" => {
+        "arrow" => {
             let mut writer =
                 FileWriter::try_new(File::create(path).expect("a file"), &batch(0..1).schema()).expect("a schema");
-            for start in (0..ROWS).step_by(7) {
-                writer.write(&batch(start..(start + 7).min(ROWS))).expect("written");
+            for start in rows.clone().step_by(7) {
+                writer.write(&batch(start..(start + 7).min(rows.end))).expect("written");
             }
             writer.finish().expect("finished");
         }
@@ -120,7 +136,7 @@ fn write(bench: &Bench, name: &str) {
     }
 }
 
-fn batch(rows: std::ops::Range<usize>) -> RecordBatch {
+fn batch(rows: Range<usize>) -> RecordBatch {
     let texts = |text: fn(usize) -> String| -> ArrayRef {
         Arc::new(rows.clone().map(|row| Some(text(row))).collect::<StringArray>())
     };

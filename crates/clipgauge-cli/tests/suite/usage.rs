@@ -15,12 +15,16 @@ fn bench() -> Bench {
         .with("twice.csv", "url,caption,url\na.png,a cat,b.png\n")
         .with("utf16.csv", utf16)
         .with("empty.csv", "")
+        .with("wide.csv", "url,caption,x\na.png,a cat,1\n")
+        .with("table.jsonl", "{\"url\": \"a.png\", \"caption\": \"a cat\"}\n")
         .with("table.txt", PAIRS)
         .with("table.xlsx", "PK")
         .with("table.csv.xz", "\x1f\u{8b}")
         .with("packed.csv", b"\x1f\x8b\x08\x00");
-    std::fs::create_dir(bench.path("folder")).expect("creatable");
-    bench
+    for folder in ["folder", "other"] {
+        std::fs::create_dir(bench.path(folder)).expect("creatable");
+    }
+    bench.with("other/pairs.csv", PAIRS)
 }
 
 #[test]
@@ -51,7 +55,14 @@ fn each_is_told_with_its_reason_and_remedy() {
         "score - --format parquet",
         "score scored.csv --format jsonl --delimiter ;",
         "score pairs.csv -o no/such/folder.csv",
-        "score pairs.csv -o folder",
+        "score - -o folder",
+        "score pairs.csv laion.tsv",
+        "score pairs.csv wide.csv",
+        "score pairs.csv wide.csv -o pairs.csv",
+        "score pairs.csv other/pairs.csv -o folder",
+        "score pairs.csv - -o out.csv",
+        "score missing*.csv",
+        "score pairs.csv table.jsonl -o out.csv",
         "score pairs.csv --errors pairs.csv",
         "score pairs.csv -o out.csv --summary out.csv",
         "score pairs.csv --summary no/such/summary.json",

@@ -205,7 +205,7 @@ fn refuse(path: &Path, now: &Fingerprint, before: &Fingerprint, is_whole: bool) 
 fn file_of(options: &ScoreOptions) -> Option<&Path> {
     match (&options.output, &options.input) {
         (Output::File(path), _) | (Output::InPlace, Input::File(path)) => Some(path),
-        (Output::Stdout, _) | (Output::InPlace, Input::Stdin) => None,
+        (Output::Stdout | Output::Folder(_) | Output::InPlace, _) => None,
     }
 }
 

@@ -179,6 +179,6 @@ pub(super) fn count_failed(
 fn place(options: &ScoreOptions) -> &Path {
     match (&options.output, &options.input) {
         (Output::File(path), _) | (Output::InPlace, Input::File(path)) => path,
-        (Output::Stdout, _) | (Output::InPlace, Input::Stdin) => Path::new(""),
+        (Output::Stdout | Output::Folder(_) | Output::InPlace, _) => Path::new(""),
     }
 }

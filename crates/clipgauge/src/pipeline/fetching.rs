@@ -184,13 +184,13 @@ impl Fetcher {
     }
 
     /// Hands on an image that came with its row.
-    async fn take(self, row: Row, image: Vec<u8>, ticket: Ticket) {
+    async fn take(self, row: Row, image: Bytes, ticket: Ticket) {
         if let Err(error) = self.sources.check_size(image.len()) {
             return self.report(Outcome::failed(row, ticket, error));
         }
         // Closed only when the run is over.
         let Ok(room) = acquire(&self.images_budget, kib(image.len()).min(IMAGES_BUDGET)).await else { return };
-        self.images.put(Fetched { row, ticket, image: image.into(), fetch_ms: None, _room: room });
+        self.images.put(Fetched { row, ticket, image, fetch_ms: None, _room: room });
     }
 
     fn report(&self, outcome: Outcome) {
@@ -202,7 +202,7 @@ impl Fetcher {
 /// A row's image.
 enum Wanted {
     At(Address),
-    Here(Vec<u8>),
+    Here(Bytes),
 }
 
 /// Where a row's image is, or why the row cannot be scored, which is known without fetching anything.
@@ -215,6 +215,7 @@ fn wanted(row: &mut Row, base: &Path) -> Result<Wanted, RowError> {
     match &mut row.image {
         Some(RowImage::Bytes { bytes, .. }) if has_caption => Ok(Wanted::Here(std::mem::take(bytes))),
         Some(RowImage::Address(address)) if !address.trim().is_empty() && has_caption => {
+            let base = row.origin.as_ref().map_or(base, |origin| &origin.base);
             Address::parse(address, base).map(Wanted::At)
         }
         Some(RowImage::Address(address)) if address.trim().is_empty() => Err(no_image()),

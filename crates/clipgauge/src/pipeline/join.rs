@@ -235,7 +235,7 @@ impl<'a> Join<'a> {
                 Ok(values) => self.stats.scored(values.scores()),
                 Err(error) => {
                     self.stats.failed(error.kind);
-                    self.errors.add(row.number, row.image_name(), error)?;
+                    self.errors.add(row.number, row.image_name(), row.input_name(), error)?;
                 }
             }
             let values = values.as_ref().map_err(|error| error.kind);

@@ -1,10 +1,10 @@
 //! Where the table goes: a file that appears when it is whole, or standard output as the rows come.
 
 use std::io::{self, BufWriter, Stdout, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::ScoreTableError;
-use crate::atomic::AtomicFile;
+use crate::atomic::{AtomicError, AtomicFile};
 use crate::file_identity::FileIdentity;
 use crate::options::{Input, Output, ScoreOptions};
 use crate::table::TableError;
@@ -13,22 +13,45 @@ use crate::table::TableError;
 pub(super) enum OutputFile {
     Stdout(BufWriter<Stdout>),
     File(AtomicFile),
+    /// Several tables, each of which its writer puts in its place.
+    Apart(PathBuf),
 }
 
 impl OutputFile {
     /// Opens what the options say.
     pub(super) fn open(options: &ScoreOptions) -> Result<Self, ScoreTableError> {
         let path = match (&options.output, &options.input) {
+            (Output::Folder(folder), _) => return Self::open_folder(folder),
+            (Output::InPlace, Input::Several(_)) => {
+                options.input.files().try_for_each(AtomicFile::check)?;
+                return Ok(Self::Apart(PathBuf::new()));
+            }
             (Output::File(path), _) | (Output::InPlace, Input::File(path)) => path,
             (Output::Stdout | Output::InPlace, _) => return Ok(Self::Stdout(BufWriter::new(io::stdout()))),
         };
         Ok(Self::File(AtomicFile::create(path)?))
     }
 
+    fn open_folder(folder: &Path) -> Result<Self, ScoreTableError> {
+        if !folder.is_dir() {
+            let fails = |source| AtomicError::Write { path: folder.to_owned(), source };
+            std::fs::create_dir(folder).map_err(|error| match error.kind() {
+                io::ErrorKind::NotFound => AtomicError::NoFolder {
+                    folder: folder.parent().unwrap_or(folder).to_owned(),
+                    path: folder.to_owned(),
+                },
+                _ => fails(error),
+            })?;
+        }
+        // Whether any file could be put there.
+        AtomicFile::check(&folder.join("clipgauge"))?;
+        Ok(Self::Apart(folder.to_owned()))
+    }
+
     /// By what the finished table will be known again; `None` for what is no regular file.
     pub(super) fn identity(&mut self) -> io::Result<Option<FileIdentity>> {
         match self {
-            Self::Stdout(_) => Ok(None),
+            Self::Stdout(_) | Self::Apart(_) => Ok(None),
             Self::File(file) => file.written()?.map(FileIdentity::of).transpose(),
         }
     }
@@ -38,6 +61,7 @@ impl OutputFile {
         match self {
             Self::Stdout(mut out) => Ok(out.flush().map_err(TableError::Write)?),
             Self::File(file) => Ok(file.commit()?),
+            Self::Apart(_) => Ok(()),
         }
     }
 
@@ -49,6 +73,8 @@ impl OutputFile {
                 Ok(None)
             }
             Self::File(file) => Ok(Some(file.keep_partial()?)),
+            // In their own places, there is no one place to name.
+            Self::Apart(folder) => Ok(Some(folder).filter(|folder| !folder.as_os_str().is_empty())),
         }
     }
 }
@@ -58,6 +84,7 @@ impl Write for OutputFile {
         match self {
             Self::Stdout(out) => out.write(bytes),
             Self::File(file) => file.write(bytes),
+            Self::Apart(_) => Err(io::Error::other("tables that stay apart are written to their own places")),
         }
     }
 
@@ -65,7 +92,7 @@ impl Write for OutputFile {
         match self {
             Self::Stdout(out) => out.flush(),
             // What nobody sees before the end need not be handed on early.
-            Self::File(_) => Ok(()),
+            Self::File(_) | Self::Apart(_) => Ok(()),
         }
     }
 }

@@ -41,7 +41,8 @@ impl KeptColumns {
     pub(super) fn find(layout: &Layout, options: &EmbedOptions) -> Result<Self, TableError> {
         let names = layout.names();
         let place = |column: &str| names.iter().position(|name| name == column).unwrap_or_default();
-        let (image, caption) = (place(&options.image_column), place(&options.caption_column));
+        let named = || [place(&options.image_column), place(&options.caption_column)];
+        let [image, caption] = layout.pair().unwrap_or_else(named);
         let mut kept: Vec<usize> = (0..names.len()).collect();
         if let VectorLayout::Parquet { .. } = options.layout {
             let added = [Some(IMAGE_COLUMN), Some(TEXT_COLUMN), options.error_column.as_deref()];

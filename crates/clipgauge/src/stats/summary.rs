@@ -290,7 +290,7 @@ impl From<&ScoreOptions> for RunOptions {
             input: options.input.to_string(),
             output: match &options.output {
                 Output::Stdout => None,
-                Output::File(path) => Some(path.clone()),
+                Output::File(path) | Output::Folder(path) => Some(path.clone()),
                 Output::InPlace => Some(PathBuf::from(options.input.to_string())),
             },
             image_column: options.image_column.clone(),

@@ -17,7 +17,7 @@ use arrow_buffer::BooleanBufferBuilder;
 use arrow_ipc::CompressionType;
 use arrow_ipc::reader::{FileReader, StreamReader};
 use arrow_ipc::writer::{FileWriter, IpcWriteOptions, StreamWriter};
-use arrow_schema::{ArrowError, SchemaRef};
+use arrow_schema::{ArrowError, DataType, SchemaRef};
 use arrow_select::filter::filter_record_batch;
 
 use crate::options::ScoreOptions;
@@ -30,6 +30,7 @@ use super::arrow_rows;
 use super::arrow_schema::with_columns;
 use super::columns::Added;
 use super::kept::Kept;
+use super::schema::Schema;
 use super::{Cell, CellKind, Position, ReadTable, Record, TableError, WriteTable};
 
 pub(super) use join::join;
@@ -86,6 +87,8 @@ fn open(
     let columns = arrow_rows::find(schema, options)?;
     let layout = ArrowLayout {
         names: arrow_rows::names(schema),
+        pair: [columns.image, columns.caption],
+        old: Arc::clone(schema),
         schema: Arc::new(with_columns(schema, &columns.added, &columns.kept)),
         added: columns.added,
         kept: columns.kept,
@@ -188,7 +191,7 @@ impl ReadTable for ArrowReader {
         let Some(BatchRow { image, caption, record }) = row else { return Ok(None) };
         self.rows += 1;
         let record = Record::Arrow(record);
-        Ok(Some(Row { number: self.rows, image, caption, error: None, record }))
+        Ok(Some(Row { number: self.rows, image, caption, error: None, origin: None, record }))
     }
 
     fn position(&self) -> Position {
@@ -204,6 +207,11 @@ impl ReadTable for ArrowReader {
 #[derive(Debug)]
 pub struct ArrowLayout {
     names: Vec<String>,
+    /// The image's and the caption's column.
+    pair: [usize; 2],
+    /// The columns of the table that was read.
+    old: SchemaRef,
+    /// Those of the one that is written.
     schema: SchemaRef,
     added: Vec<Added>,
     kept: Kept,
@@ -223,6 +231,20 @@ impl ArrowLayout {
         self.names.clone()
     }
 
+    pub(super) fn pair(&self) -> [usize; 2] {
+        self.pair
+    }
+
+    /// The columns of the old table, as another's have to be for its batches to go into one with these.
+    pub(super) fn schema(&self) -> Schema {
+        Schema::Arrow(Arc::clone(&self.old))
+    }
+
+    /// Whether batches of another table can follow: of a column with a dictionary, a file takes only one.
+    pub(super) fn can_join(&self) -> bool {
+        self.kind.is_stream || !self.schema.fields().iter().any(|field| has_dictionary(field.data_type()))
+    }
+
     /// Begins the table.
     pub(super) fn writer<'a>(self, out: Box<dyn Write + Send + 'a>) -> Result<ArrowWriter<'a>, TableError> {
         let Self { schema, added, kept, kind, .. } = self;
@@ -234,6 +256,22 @@ impl ArrowLayout {
         };
         let cells = added.iter().map(|_| Vec::new()).collect();
         Ok(ArrowWriter { out, schema, cells, added, kept, batch: None })
+    }
+}
+
+fn has_dictionary(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::Dictionary(..) => true,
+        DataType::Struct(fields) => fields.iter().any(|field| has_dictionary(field.data_type())),
+        DataType::Union(fields, _) => fields.iter().any(|(_, field)| has_dictionary(field.data_type())),
+        DataType::List(field)
+        | DataType::LargeList(field)
+        | DataType::ListView(field)
+        | DataType::LargeListView(field)
+        | DataType::FixedSizeList(field, _)
+        | DataType::Map(field, _) => has_dictionary(field.data_type()),
+        DataType::RunEndEncoded(_, field) => has_dictionary(field.data_type()),
+        _ => false,
     }
 }
 

@@ -9,8 +9,9 @@ use std::sync::Arc;
 use arrow_array::cast::AsArray;
 use arrow_array::{Array, ArrayRef, RecordBatch};
 use arrow_schema::{ArrowError, DataType, Field, Schema};
+use bytes::Bytes;
 
-use crate::options::ScoreOptions;
+use crate::options::{DEFAULT_IMAGE_COLUMN, ScoreOptions};
 use crate::row::RowImage;
 
 use super::TableError;
@@ -27,8 +28,14 @@ pub(super) fn names(schema: &Schema) -> Vec<String> {
 }
 
 /// Finds the columns of `options`, and makes sure that they can hold what they are to hold.
+///
+/// Where there is no column of the usual name, but exactly one that holds pictures as the Hugging Face libraries store
+/// them, that is the one with the image.
 pub(super) fn find(schema: &Schema, options: &ScoreOptions) -> Result<Columns, TableError> {
-    let columns = Columns::find(&names(schema), options)?;
+    let columns = match only_pictures(schema, options) {
+        Some(column) => Columns::find(&names(schema), &ScoreOptions { image_column: column, ..options.clone() })?,
+        None => Columns::find(&names(schema), options)?,
+    };
     let wrong = |index: usize, flag| TableError::ColumnType {
         name: options.input.to_string(),
         column: schema.field(index).name().clone(),
@@ -42,6 +49,19 @@ pub(super) fn find(schema: &Schema, options: &ScoreOptions) -> Result<Columns, T
         return Err(wrong(columns.caption, ColumnFlag::Caption));
     }
     Ok(columns)
+}
+
+/// The only column of pictures, where the usual one is wanted and not there.
+fn only_pictures(schema: &Schema, options: &ScoreOptions) -> Option<String> {
+    if options.image_column != DEFAULT_IMAGE_COLUMN || schema.field_with_name(DEFAULT_IMAGE_COLUMN).is_ok() {
+        return None;
+    }
+    let is_picture = |field: &&Arc<Field>| field.data_type().is_nested() && is_image(field.data_type());
+    let mut pictures = schema.fields().iter().filter(is_picture);
+    match (pictures.next(), pictures.next()) {
+        (Some(only), None) => Some(only.name().clone()),
+        _ => None,
+    }
 }
 
 /// A type as it is shown to a person: of a nested one, what it is made of is too much.
@@ -108,12 +128,12 @@ impl Pairs {
             Some([bytes, path]) => {
                 let name = path.as_ref().and_then(address);
                 match bytes.as_ref().and_then(|bytes| binary(bytes, row)) {
-                    Some(bytes) => Some(RowImage::Bytes { bytes: bytes.to_vec(), name }),
+                    Some(bytes) => Some(RowImage::Bytes { bytes: Bytes::copy_from_slice(bytes), name }),
                     None => name.map(RowImage::Address),
                 }
             }
             None => match binary(&self.image, row) {
-                Some(bytes) => Some(RowImage::Bytes { bytes: bytes.to_vec(), name: None }),
+                Some(bytes) => Some(RowImage::Bytes { bytes: Bytes::copy_from_slice(bytes), name: None }),
                 None => address(&self.image).map(RowImage::Address),
             },
         }
@@ -177,7 +197,7 @@ mod tests {
     }
 
     fn bytes(bytes: &[u8], name: Option<&str>) -> Option<RowImage> {
-        Some(RowImage::Bytes { bytes: bytes.to_vec(), name: name.map(str::to_owned) })
+        Some(RowImage::Bytes { bytes: Bytes::copy_from_slice(bytes), name: name.map(str::to_owned) })
     }
 
     fn options() -> ScoreOptions {

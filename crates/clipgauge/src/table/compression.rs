@@ -15,7 +15,7 @@ const WRITE_BUFFER: usize = 64 << 10;
 /// A compression that is undone on reading and done on writing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Compression {
-    /// `.gz`.
+    /// `.gz`, and `.tgz`.
     Gzip,
     /// `.zst`.
     Zstandard,
@@ -27,6 +27,7 @@ impl Compression {
         let compression = match path.extension()?.to_string_lossy().to_lowercase().as_str() {
             "gz" => Self::Gzip,
             "zst" => Self::Zstandard,
+            "tgz" => return Some((Self::Gzip, path.with_extension("tar"))),
             _ => return None,
         };
         Some((compression, path.with_extension("")))

@@ -123,6 +123,7 @@ impl ReadTable for DelimitedReader {
             image: image.map(text_of).map(RowImage::Address),
             caption: raw.value(self.caption).map(text_of),
             error,
+            origin: None,
             record: Record::Delimited(DelimitedRecord { raw, width: self.width }),
         }))
     }
@@ -165,6 +166,11 @@ impl DelimitedLayout {
         names_of(&self.header)
     }
 
+    /// Lets rows of more tables follow: what is at the end of the first is not that of the whole.
+    pub(super) fn join_more(&mut self) {
+        self.rest = Rest::default();
+    }
+
     /// Writes the header and gives what writes the rows.
     pub(super) fn writer<'a>(mut self, mut out: Box<dyn Write + Send + 'a>) -> Result<DelimitedWriter<'a>, TableError> {
         let header = mem::take(&mut self.header);
@@ -177,7 +183,8 @@ impl DelimitedLayout {
         };
         shape.write(&mut line, &header, width, name);
         out.write_all(&line).map_err(TableError::Write)?;
-        Ok(DelimitedWriter { out, line, shape, rest: self.rest })
+        let lacks = shape.lacking(&header, width);
+        Ok(DelimitedWriter { out, line, lacks, shape, rest: self.rest })
     }
 }
 
@@ -185,6 +192,8 @@ impl DelimitedLayout {
 pub(super) struct DelimitedWriter<'a> {
     out: Box<dyn Write + Send + 'a>,
     line: Vec<u8>,
+    /// What the last line lacks, for another to follow: the last one of a table need have no ending.
+    lacks: &'static [u8],
     shape: Shape,
     rest: Rest,
 }
@@ -194,6 +203,8 @@ impl WriteTable for DelimitedWriter<'_> {
         let Record::Delimited(DelimitedRecord { raw, width }) = record else { return Err(super::foreign_record()) };
         let delimiter = self.shape.delimiter;
         self.line.clear();
+        self.line.extend_from_slice(self.lacks);
+        self.lacks = self.shape.lacking(&raw, width);
         let cell = |index: usize, line: &mut Vec<u8>| {
             if let Some(text) = cells.get(index).and_then(Cell::text) {
                 write_cell(line, text.as_bytes(), delimiter);
@@ -222,10 +233,31 @@ struct Shape {
 }
 
 impl Shape {
+    /// The added columns that take no other's place.
+    fn appended(&self) -> impl Iterator<Item = (usize, &Added)> {
+        self.added.iter().enumerate().filter(|(_, column)| column.replaces.is_none())
+    }
+
+    /// Whether cells are written behind the one with this index.
+    fn is_followed(&self, index: usize, fields: usize, width: usize) -> bool {
+        (index + 1..fields).any(|later| self.kept.has(later)) || (index < width && self.appended().next().is_some())
+    }
+
+    /// What a written record lacks before another can follow.
+    fn lacking(&self, record: &RawRecord, width: usize) -> &'static [u8] {
+        if !record.ending().is_empty() {
+            return b"";
+        }
+        let (last, fields) = (record.len() - 1, record.len().max(width));
+        let is_replaced = self.added.iter().any(|column| column.replaces == Some(last));
+        let is_open =
+            record.has_open_quote() && self.kept.has(last) && !is_replaced && !self.is_followed(last, fields, width);
+        if is_open { b"\"\n" } else { b"\n" }
+    }
+
     /// Writes a record with its new cells; `cell` writes the one of an added column.
     fn write(&self, line: &mut Vec<u8>, record: &RawRecord, width: usize, cell: impl Fn(usize, &mut Vec<u8>)) {
         let fields = record.len().max(width);
-        let appended = || self.added.iter().enumerate().filter(|(_, column)| column.replaces.is_none());
         line.extend_from_slice(record.lead());
         let start = line.len();
         let mut is_first = true;
@@ -243,9 +275,7 @@ impl Shape {
                 None if self.kept.has(index) => {
                     separate(line);
                     line.extend_from_slice(record.raw(index).unwrap_or_default());
-                    let is_followed = (index + 1..fields).any(|later| self.kept.has(later))
-                        || (index < width && appended().next().is_some());
-                    if record.has_open_quote() && index + 1 == record.len() && is_followed {
+                    if record.has_open_quote() && index + 1 == record.len() && self.is_followed(index, fields, width) {
                         // Left open, the quote would take the cells behind it into its own.
                         line.push(QUOTE);
                     }
@@ -253,7 +283,7 @@ impl Shape {
                 None => {}
             }
             if index + 1 == width {
-                for (column, _) in appended() {
+                for (column, _) in self.appended() {
                     separate(line);
                     cell(column, line);
                 }

@@ -3,10 +3,11 @@
 use std::io;
 use std::path::PathBuf;
 
-use crate::options::shell_word;
+use crate::atomic::AtomicError;
+use crate::options::{DEFAULT_CAPTION_COLUMN, shell_word};
 
-use super::TableFormat;
 use super::scan::MAX_RECORD;
+use super::{ColumnDifference, TableFormat};
 
 /// Why a table cannot be read or written. Ends the run.
 #[derive(Debug, thiserror::Error)]
@@ -24,6 +25,42 @@ pub enum TableError {
     /// Writing fails.
     #[error("the output cannot be written")]
     Write(#[source] io::Error),
+    /// One of several tables cannot be put in its place.
+    #[error(transparent)]
+    Place(AtomicError),
+    /// Several tables of different formats would go into one.
+    #[error(
+        "{first} is {}, and {name} {}: they do not go into one table; name a folder, as in -o DIR/, to keep them apart",
+        formats[0], formats[1]
+    )]
+    FormatsDiffer {
+        /// The first table.
+        first: String,
+        /// The one that differs.
+        name: String,
+        /// Their formats.
+        formats: [TableFormat; 2],
+    },
+    /// Several tables with different columns would go into one.
+    #[error(
+        "{name} and {first} do not go into one table: {difference}; name a folder, as in -o DIR/, to keep them apart"
+    )]
+    ColumnsDiffer {
+        /// The first table.
+        first: String,
+        /// The one that differs.
+        name: String,
+        /// The first difference.
+        difference: Box<ColumnDifference>,
+    },
+    /// Several tables would need several dictionaries in one file.
+    #[error(
+        "{name} has a column with a dictionary, of which an Arrow file can have only one; name a folder, as in -o DIR/"
+    )]
+    Dictionaries {
+        /// The table.
+        name: String,
+    },
     /// A folder was given for a table.
     #[error("{name} is a folder; name a table in it")]
     IsFolder {
@@ -83,6 +120,36 @@ pub enum TableError {
         what: &'static str,
         /// What to do.
         remedy: String,
+    },
+    /// The bytes are those of another kind of file.
+    #[error("{name} is {what}, not a tar; {remedy}")]
+    NotTar {
+        /// The table.
+        name: String,
+        /// What it looks like.
+        what: &'static str,
+        /// What to do.
+        remedy: &'static str,
+    },
+    /// None of the first samples has a picture.
+    #[error("{name}: none of the first samples has {}{}; choose one with --image-column EXTENSION", extension(image.as_deref(), "a picture"), members_there(extensions))]
+    NoPictures {
+        /// The table.
+        name: String,
+        /// The extension that was asked for.
+        image: Option<String>,
+        /// The extensions that are there.
+        extensions: Vec<String>,
+    },
+    /// None of the first samples has a caption.
+    #[error("{name}: none of the first samples has {} or a field `{caption}` in its JSON{}; choose one with --caption-column", extension((caption != DEFAULT_CAPTION_COLUMN).then_some(caption), "a `.txt`"), members_there(extensions))]
+    NoCaptions {
+        /// The table.
+        name: String,
+        /// The field or extension that was asked for.
+        caption: String,
+        /// The extensions that are there.
+        extensions: Vec<String>,
     },
     /// There is no header.
     #[error("{name} is empty; a table begins with a header that names its columns")]
@@ -247,6 +314,9 @@ pub enum TableError {
 impl TableError {
     /// Whether the command line is wrong rather than the world.
     pub fn is_usage(&self) -> bool {
+        if let Self::Place(error) = self {
+            return error.is_usage();
+        }
         !matches!(
             self,
             Self::Read { .. }
@@ -318,6 +388,15 @@ impl ColumnFlag {
             None => format!("name it with {} NAME.", self.name()),
         }
     }
+}
+
+fn extension(asked: Option<&str>, usual: &str) -> String {
+    asked.map_or_else(|| usual.to_owned(), |extension| format!("a member `.{extension}`"))
+}
+
+fn members_there(extensions: &[String]) -> String {
+    let listed: Vec<_> = extensions.iter().take(MAX_LISTED).map(|extension| format!("`.{extension}`")).collect();
+    if listed.is_empty() { String::new() } else { format!(" (there are {})", listed.join(", ")) }
 }
 
 fn place(row: Option<u64>) -> String {

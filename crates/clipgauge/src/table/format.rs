@@ -50,10 +50,12 @@ table_formats! {
     Parquet = "parquet", extensions: ["parquet", "pq"], delimiter: None;
     /// Arrow's own file or stream.
     Arrow = "arrow", extensions: ["arrow", "arrows", "feather", "ipc"], delimiter: None;
+    /// Tar shards of samples.
+    WebDataset = "webdataset", extensions: ["tar"], delimiter: None;
 }
 
 /// Extensions of formats that are not read yet, with the format's name.
-const NOT_YET: &[(&str, &str)] = &[("json", "JSON"), ("tar", "WebDataset"), ("xlsx", "Excel")];
+const NOT_YET: &[(&str, &str)] = &[("json", "JSON"), ("xlsx", "Excel")];
 
 /// Extensions of compressed files, with the command that undoes it.
 const COMPRESSED: &[(&str, &str)] = &[("gz", "gzip -dc"), ("zst", "zstd -dc"), ("bz2", "bzip2 -dc"), ("xz", "xz -dc")];
@@ -65,7 +67,8 @@ impl TableFormat {
         match (self, other) {
             _ if self == other => true,
             (Self::Csv | Self::Tsv, Self::Csv | Self::Tsv | Self::Jsonl) => true,
-            (Self::Csv | Self::Tsv, Self::Parquet) => is_built,
+            (Self::WebDataset, Self::Csv | Self::Tsv | Self::Jsonl) => true,
+            (Self::Csv | Self::Tsv | Self::WebDataset, Self::Parquet) => is_built,
             (Self::Parquet | Self::Arrow, Self::Csv | Self::Tsv | Self::Jsonl) => is_built,
             _ => false,
         }
@@ -148,7 +151,12 @@ mod tests {
         let said = |path: &str| TableFormat::of_path(Path::new(path)).expect_err(path).to_string();
         assert!(said("a.xlsx").contains("Excel"), "{}", said("a.xlsx"));
         assert!(said("a.csv.xz").contains("xz -dc a.csv.xz | clipgauge score -"), "{}", said("a.csv.xz"));
-        for (path, format) in [("a.csv.gz", TableFormat::Csv), ("a.JSONL.ZST", TableFormat::Jsonl)] {
+        for (path, format) in [
+            ("a.csv.gz", TableFormat::Csv),
+            ("a.JSONL.ZST", TableFormat::Jsonl),
+            ("a.tar.gz", TableFormat::WebDataset),
+            ("a.tgz", TableFormat::WebDataset),
+        ] {
             assert_eq!(TableFormat::of_path(Path::new(path)).expect("a format"), Some(format));
         }
         assert!(said("a.parquet.gz").contains("compressed"), "{}", said("a.parquet.gz"));

@@ -20,7 +20,7 @@ use crate::row::{Row, RowError, RowErrorKind, RowImage};
 use super::columns::Columns;
 use super::{Cell, Position, ReadTable, Record, TableError, WriteTable, sniff};
 use lines::{Line, Lines};
-use object::{Object, Value};
+pub(super) use object::{NoObject, Object, Value};
 
 /// How many rows are looked at for the names of columns, at most.
 const PEEKED_ROWS: usize = 100;
@@ -38,8 +38,12 @@ pub struct JsonRecord {
     names: Arc<[String]>,
 }
 
+/// Where the values of fields are that were looked for.
+type Values = Vec<Option<Range<usize>>>;
+
+/// Where an object takes new fields.
 #[derive(Debug)]
-struct Place {
+pub(super) struct Place {
     end: usize,
     has_fields: bool,
     is_spaced: bool,
@@ -47,6 +51,85 @@ struct Place {
     kept: Option<Vec<Range<usize>>>,
     /// The value that each added one takes the place of.
     replaced: Vec<Option<Range<usize>>>,
+}
+
+/// The fields of an object that are not written as they stand.
+#[derive(Debug, Default)]
+pub(super) struct Changed {
+    /// Those that give way to new ones, in the order of the added columns.
+    replaced: Vec<String>,
+    /// Those that stay; `None` if all do.
+    kept: Option<Vec<String>>,
+}
+
+impl Changed {
+    /// What the options say.
+    pub(super) fn of(options: &ScoreOptions) -> Self {
+        let added = || options.added_columns().into_iter().map(|column| column.name);
+        let replaced: Vec<String> = if options.replaces_columns() { added().collect() } else { Vec::new() };
+        // Where a field is replaced, its new value is written.
+        let kept = options.filters.keep_columns.as_ref().map(|kept| kept.iter().chain(&replaced).cloned().collect());
+        Self { replaced, kept }
+    }
+}
+
+impl Place {
+    /// That of `{}`, spaced as Python does it.
+    pub(super) fn of_empty() -> Self {
+        Self { end: 1, has_fields: false, is_spaced: true, kept: None, replaced: Vec::new() }
+    }
+
+    /// Reads an object, finds the values of the fields `wanted`, and where it is to be changed.
+    pub(super) fn scan(json: &[u8], wanted: &[&str], changed: &Changed) -> Result<(Self, Values), NoObject> {
+        let all: Vec<&str> = wanted.iter().copied().chain(changed.replaced.iter().map(String::as_str)).collect();
+        let mut kept = changed.kept.as_ref().map(|_| Vec::new());
+        let mut see = |name: &str, place| {
+            if let (Some(kept), Some(names)) = (&mut kept, &changed.kept)
+                && names.iter().any(|known| known == name)
+            {
+                kept.push(place);
+            }
+        };
+        let Object { mut found, end, has_fields, is_spaced } = Object::scan(json, &all, &mut see)?;
+        let replaced = found.split_off(wanted.len());
+        Ok((Self { end, has_fields, is_spaced, kept, replaced }, found))
+    }
+
+    /// Writes the object with its new fields; `names` are theirs, as JSON.
+    pub(super) fn write(&self, out: &mut Vec<u8>, json: &[u8], names: &[String], cells: &[Cell]) {
+        let Self { end, has_fields, is_spaced, kept, replaced } = self;
+        let (end, mut has_fields) = (*end, *has_fields);
+        let replaced_by = |index: usize| replaced.get(index).cloned().flatten();
+        let mut replacements: Vec<_> =
+            (0..cells.len()).filter_map(|index| Some((replaced_by(index)?, &cells[index]))).collect();
+        replacements.sort_by_key(|(range, _)| range.start);
+        let comma: &[u8] = if *is_spaced { b", " } else { b"," };
+        match kept {
+            None => write_part(out, json, 0..end, &replacements),
+            Some(kept) => {
+                let brace = memchr(b'{', json).map_or(0, |brace| brace + 1);
+                out.extend_from_slice(&json[..brace]);
+                has_fields = !kept.is_empty();
+                for (index, field) in kept.iter().enumerate() {
+                    out.extend_from_slice(if index > 0 { comma } else { b"" });
+                    write_part(out, json, field.clone(), &replacements);
+                }
+            }
+        }
+        for (index, (name, cell)) in names.iter().zip(cells).enumerate() {
+            if replaced_by(index).is_some() {
+                continue;
+            }
+            if has_fields {
+                out.extend_from_slice(comma);
+            }
+            has_fields = true;
+            out.extend_from_slice(name.as_bytes());
+            out.extend_from_slice(if *is_spaced { b": " } else { b":" });
+            cell.write_json(out);
+        }
+        out.extend_from_slice(&json[end..]);
+    }
 }
 
 impl JsonRecord {
@@ -111,15 +194,14 @@ pub(super) fn open(
         _ => drop(Columns::find(&names, options)?),
     }
     let (names, rest): (Arc<[String]>, _) = (names.into(), Rest::default());
-    let layout = JsonLayout { bom, names: Arc::clone(&names), added: added.clone(), rest: Arc::clone(&rest) };
-    let mut wanted = vec![options.image_column.clone(), options.caption_column.clone()];
-    let mut kept = options.filters.keep_columns.clone();
-    if options.replaces_columns() {
-        kept.iter_mut().for_each(|kept| kept.extend(added.iter().cloned()));
-        wanted.extend(added);
-    }
+    let layout = JsonLayout { bom, names: Arc::clone(&names), added, rest: Arc::clone(&rest) };
+    let changed = Changed::of(options);
+    let (image, caption) = (options.image_column.clone(), options.caption_column.clone());
     let bom_bytes = bom.len() as u64;
-    Ok((JsonReader { lines, peeked, wanted, kept, names, bom_bytes, total_bytes, rows: 0, at: 0, rest }, layout))
+    Ok((
+        JsonReader { lines, peeked, image, caption, changed, names, bom_bytes, total_bytes, rows: 0, at: 0, rest },
+        layout,
+    ))
 }
 
 /// Reads the rows of a table of JSON lines.
@@ -127,10 +209,10 @@ pub(super) struct JsonReader {
     lines: Lines,
     /// Lines that were read already, each with where it ends.
     peeked: VecDeque<(Line, u64)>,
-    /// The image's and the caption's field, then those that are replaced.
-    wanted: Vec<String>,
-    /// The fields that stay; `None` if all do.
-    kept: Option<Vec<String>>,
+    /// The image's field.
+    image: String,
+    caption: String,
+    changed: Changed,
     names: Arc<[String]>,
     bom_bytes: u64,
     total_bytes: Option<u64>,
@@ -157,27 +239,19 @@ impl ReadTable for JsonReader {
             }
         };
         self.rows += 1;
-        let wanted: Vec<&str> = self.wanted.iter().map(String::as_str).collect();
+        let wanted = [self.image.as_str(), self.caption.as_str()];
         let names = Arc::clone(&self.names);
         let text = line.text();
-        let mut kept = self.kept.as_ref().map(|_| Vec::new());
-        let mut see = |name: &str, place| {
-            if let (Some(kept), Some(names)) = (&mut kept, &self.kept)
-                && names.iter().any(|known| known == name)
-            {
-                kept.push(place);
-            }
-        };
-        let object = match Object::scan(text, &wanted, &mut see) {
-            Ok(object) => object,
+        let (place, found) = match Place::scan(text, &wanted, &self.changed) {
+            Ok(scanned) => scanned,
             Err(reason) => {
                 let error = Some(RowError::new(RowErrorKind::Corrupt, reason.to_string()));
                 let record = Record::Json(JsonRecord { line, place: None, names });
-                return Ok(Some(Row { number: self.rows, image: None, caption: None, error, record }));
+                return Ok(Some(Row { number: self.rows, image: None, caption: None, error, origin: None, record }));
             }
         };
         let mut error = None;
-        let mut text_of = |index: usize, what: &str, kind| match Value::of(&text[object.found[index].clone()?]) {
+        let mut text_of = |index: usize, what: &str, kind| match Value::of(&text[found[index].clone()?]) {
             Value::Null => None,
             Value::Text(text) => Some(text),
             other => {
@@ -188,10 +262,12 @@ impl ReadTable for JsonReader {
         };
         let image = text_of(0, "image", RowErrorKind::BadAddress).map(RowImage::Address);
         let caption = text_of(1, "caption", RowErrorKind::NoCaption);
-        let Object { mut found, end, has_fields, is_spaced } = object;
-        let replaced = found.split_off(2);
-        let record = JsonRecord { line, place: Some(Place { end, has_fields, is_spaced, kept, replaced }), names };
-        Ok(Some(Row { number: self.rows, image, caption, error, record: Record::Json(record) }))
+        let record = JsonRecord { line, place: Some(place), names };
+        Ok(Some(Row { number: self.rows, image, caption, error, origin: None, record: Record::Json(record) }))
+    }
+
+    fn keep_columns(&mut self, names: &[String]) {
+        self.names = names.into();
     }
 
     fn position(&self) -> Position {
@@ -222,11 +298,16 @@ impl JsonLayout {
         self.names.to_vec()
     }
 
+    /// Lets rows of more tables follow: what is at the end of the first is not that of the whole.
+    pub(super) fn join_more(&mut self) {
+        self.rest = Rest::default();
+    }
+
     /// Gives what writes the rows.
     pub(super) fn writer<'a>(self, mut out: Box<dyn Write + Send + 'a>) -> Result<JsonWriter<'a>, TableError> {
         out.write_all(self.bom).map_err(TableError::Write)?;
         let names = self.added.iter().map(|name| serde_json::Value::from(name.as_str()).to_string()).collect();
-        Ok(JsonWriter { out, line: Vec::new(), names, rest: self.rest })
+        Ok(JsonWriter { out, line: Vec::new(), is_ended: true, names, rest: self.rest })
     }
 }
 
@@ -234,6 +315,8 @@ impl JsonLayout {
 pub(super) struct JsonWriter<'a> {
     out: Box<dyn Write + Send + 'a>,
     line: Vec<u8>,
+    /// Whether the last line has an ending; the last one of a table need not.
+    is_ended: bool,
     /// The names of the added fields, as JSON.
     names: Vec<String>,
     rest: Rest,
@@ -243,9 +326,14 @@ impl WriteTable for JsonWriter<'_> {
     fn write(&mut self, record: Record, cells: &[Cell]) -> Result<(), TableError> {
         let Record::Json(JsonRecord { line, place, .. }) = record else { return Err(super::foreign_record()) };
         self.line.clear();
+        if !self.is_ended {
+            // The next of several tables begins.
+            self.line.push(b'\n');
+        }
+        self.is_ended = line.text().ends_with(b"\n");
         self.line.extend_from_slice(line.lead());
         match place {
-            Some(place) => write_object(&mut self.line, line.text(), place, &self.names, cells),
+            Some(place) => place.write(&mut self.line, line.text(), &self.names, cells),
             None => self.line.extend_from_slice(line.text()),
         }
         self.out.write_all(&self.line).map_err(TableError::Write)
@@ -262,41 +350,7 @@ impl WriteTable for JsonWriter<'_> {
     }
 }
 
-fn write_object(out: &mut Vec<u8>, text: &[u8], place: Place, names: &[String], cells: &[Cell]) {
-    let Place { end, mut has_fields, is_spaced, kept, replaced } = place;
-    let replaced_by = |index: usize| replaced.get(index).cloned().flatten();
-    let mut replacements: Vec<_> =
-        (0..cells.len()).filter_map(|index| Some((replaced_by(index)?, &cells[index]))).collect();
-    replacements.sort_by_key(|(range, _)| range.start);
-    let comma: &[u8] = if is_spaced { b", " } else { b"," };
-    match kept {
-        None => write_part(out, text, 0..end, &replacements),
-        Some(kept) => {
-            let brace = memchr(b'{', text).map_or(0, |brace| brace + 1);
-            out.extend_from_slice(&text[..brace]);
-            has_fields = !kept.is_empty();
-            for (index, field) in kept.into_iter().enumerate() {
-                out.extend_from_slice(if index > 0 { comma } else { b"" });
-                write_part(out, text, field, &replacements);
-            }
-        }
-    }
-    for (index, (name, cell)) in names.iter().zip(cells).enumerate() {
-        if replaced_by(index).is_some() {
-            continue;
-        }
-        if has_fields {
-            out.extend_from_slice(comma);
-        }
-        has_fields = true;
-        out.extend_from_slice(name.as_bytes());
-        out.extend_from_slice(if is_spaced { b": " } else { b":" });
-        cell.write_json(out);
-    }
-    out.extend_from_slice(&text[end..]);
-}
-
-/// Writes a part of a line, with other values in their places.
+/// Writes a part of an object, with other values in their places.
 fn write_part(out: &mut Vec<u8>, text: &[u8], part: Range<usize>, replacements: &[(Range<usize>, &Cell)]) {
     let mut at = part.start;
     for (range, cell) in replacements.iter().filter(|(range, _)| part.contains(&range.start)) {

@@ -30,8 +30,10 @@ use super::arrow_batch::{Batch, BatchRow};
 use super::arrow_rows;
 use super::columns::{Added, Columns};
 use super::kept::Kept;
+use super::schema::Schema;
 use super::{Position, ReadTable, Record, TableError, WriteTable};
-use copy::{ParquetCopy, Plan};
+pub(super) use copy::Sources;
+use copy::{ParquetCopy, Plan, Source};
 pub(super) use join::join;
 use positioned::PositionedFile;
 
@@ -59,6 +61,7 @@ pub(super) fn open(
 
     let layout = ParquetLayout {
         names: arrow_rows::names(&schema),
+        pair: [image, caption],
         plan: plan(file.clone(), with_index, &schema, columns, options.shard).map_err(damaged)?,
     };
     let kept: Vec<usize> = if keeps_rows { (0..schema.fields().len()).collect() } else { vec![image, caption] };
@@ -70,7 +73,7 @@ pub(super) fn open(
     let rows_of = |groups: Range<usize>| -> u64 {
         arrow.metadata().row_groups()[groups].iter().map(|group| group.num_rows().max(0) as u64).sum()
     };
-    let groups = layout.plan.groups.clone();
+    let groups = layout.plan.source.groups.clone();
     let (first_row, total_rows) = (rows_of(0..groups.start), rows_of(groups.clone()));
     let total_bytes = parquet::file::reader::Length::len(&file);
     let reader = ParquetReader {
@@ -134,7 +137,8 @@ fn plan(
     let schema = footer::schema(metadata.file_metadata().schema(), &added, &kept)?;
     let properties = Arc::new(footer::properties(&metadata, arrow, &added, &kept, caption));
     let groups = shard.map_or(0..metadata.num_row_groups(), |shard| groups_of(&metadata, shard));
-    Ok(Plan { file, metadata, schema, properties, added, kept, groups })
+    let source = Source { file, metadata, groups };
+    Ok(Plan { source, more: Sources::default(), schema, properties, added, kept })
 }
 
 /// The row groups of a part: those that begin in its share of the rows.
@@ -239,7 +243,7 @@ impl ReadTable for ParquetReader {
             true => Record::Arrow(record),
             false => Record::InFile(self.rows - 1),
         };
-        Ok(Some(Row { number: self.first_row + self.rows, image, caption, error: None, record }))
+        Ok(Some(Row { number: self.first_row + self.rows, image, caption, error: None, origin: None, record }))
     }
 
     fn position(&self) -> Position {
@@ -258,6 +262,8 @@ impl ReadTable for ParquetReader {
 #[derive(Debug)]
 pub struct ParquetLayout {
     names: Vec<String>,
+    /// The image's and the caption's column.
+    pair: [usize; 2],
     plan: Plan,
 }
 
@@ -274,9 +280,30 @@ impl ParquetLayout {
         self.names.clone()
     }
 
+    pub(super) fn pair(&self) -> [usize; 2] {
+        self.pair
+    }
+
+    /// The columns of the old file, as another's have to be for their row groups to go into one file.
+    pub(super) fn schema(&self) -> Schema {
+        Schema::Parquet(self.plan.source.metadata.file_metadata().schema_descr().root_schema_ptr())
+    }
+
+    /// Where the reader puts more files like this one.
+    pub(super) fn sources(&self) -> Sources {
+        self.plan.more.clone()
+    }
+
     /// Begins the file.
     pub(super) fn writer<'a>(self, out: Box<dyn Write + Send + 'a>) -> Result<Box<dyn WriteTable + 'a>, TableError> {
         Ok(Box::new(ParquetCopy::new(self.plan, out)?))
+    }
+}
+
+impl Sources {
+    /// Adds the file of a layout that agrees with the first.
+    pub(super) fn add(&self, layout: ParquetLayout) {
+        self.push(layout.plan.source);
     }
 }
 

@@ -16,7 +16,7 @@ const BLANKS: &[u8] = b" \t\r\n";
 
 /// An object of one line.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Object {
+pub(in crate::table) struct Object {
     /// The value of each field that was asked for; of several of one name the last, as in most readers.
     pub(super) found: Vec<Option<Range<usize>>>,
     /// Where a field can be put behind the last one.
@@ -29,7 +29,7 @@ pub(super) struct Object {
 
 impl Object {
     /// Reads a line; `seen` is told the name of each field, and where it is from its name to the end of its value.
-    pub(super) fn scan(
+    pub(in crate::table) fn scan(
         line: &[u8],
         wanted: &[&str],
         seen: &mut dyn FnMut(&str, Range<usize>),
@@ -63,7 +63,7 @@ pub(super) fn is_blank(line: &[u8]) -> bool {
 
 /// Why a line is no object.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum NoObject {
+pub(in crate::table) enum NoObject {
     #[error("the line is not JSON: {0}")]
     NotJson(String),
     #[error("the line is JSON, but no object with fields in braces")]
@@ -85,7 +85,7 @@ impl NoObject {
 
 /// What a value says.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Value<'a> {
+pub(in crate::table) enum Value<'a> {
     Null,
     /// A string; half of a surrogate pair in it becomes U+FFFD.
     Text(String),
@@ -95,7 +95,7 @@ pub(super) enum Value<'a> {
 
 impl<'a> Value<'a> {
     /// Reads a value that [`Object::scan`] found.
-    pub(super) fn of(raw: &'a [u8]) -> Self {
+    pub(in crate::table) fn of(raw: &'a [u8]) -> Self {
         match raw.first() {
             Some(b'n') => Self::Null,
             Some(b'"') => Self::Text(serde_json::from_slice(raw).map_or_else(|_| String::new(), |Text(text)| text)),
@@ -104,7 +104,7 @@ impl<'a> Value<'a> {
     }
 
     /// What kind of thing it is, for a person.
-    pub(super) fn kind(&self) -> &'static str {
+    pub(in crate::table) fn kind(&self) -> &'static str {
         match self {
             Self::Null => "null",
             Self::Text(_) => "a text",

@@ -5,10 +5,11 @@
 //! so that again no type can change. What is left of row groups that follow each other becomes one, so that a filter
 //! leaves no crowd of small ones.
 
+use std::collections::VecDeque;
 use std::io::{self, Write};
 use std::mem;
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use parquet::bloom_filter::Sbbf;
 use parquet::column::reader::{ColumnReader, ColumnReaderImpl};
@@ -34,36 +35,64 @@ const RECORDS: usize = 64;
 
 type Out<'a> = Box<dyn Write + Send + 'a>;
 
-/// The old file and what the new one is to look like.
+/// A file whose row groups are copied.
 #[derive(Debug)]
-pub(super) struct Plan {
+pub(super) struct Source {
     pub(super) file: PositionedFile,
     pub(super) metadata: Arc<ParquetMetaData>,
-    pub(super) schema: TypePtr,
-    pub(super) properties: WriterPropertiesPtr,
-    pub(super) added: Vec<Added>,
-    pub(super) kept: Kept,
-    /// The row groups that the new file is made of.
+    /// The row groups that the new file gets of it.
     pub(super) groups: Range<usize>,
 }
 
-impl Plan {
+impl Source {
+    /// How many rows one of its row groups has; `None` behind the last one.
     fn rows_of_group(&self, group: usize) -> Option<usize> {
         let group = self.metadata.row_groups()[..self.groups.end].get(group)?;
         Some(usize::try_from(group.num_rows()).unwrap_or_default())
     }
+
+    /// The most rows of a row group.
+    fn most_rows(&self) -> usize {
+        self.groups.clone().filter_map(|group| self.rows_of_group(group)).max().unwrap_or_default()
+    }
+}
+
+/// More files whose row groups are copied behind those of the first, in the order in which they are read. Each is added
+/// before its first row is read.
+#[derive(Debug, Clone, Default)]
+pub(in crate::table) struct Sources(Arc<Mutex<VecDeque<Source>>>);
+
+impl Sources {
+    pub(super) fn push(&self, source: Source) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push_back(source);
+    }
+
+    fn take(&self) -> Option<Source> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
+    }
+}
+
+/// The old file and what the new one is to look like.
+#[derive(Debug)]
+pub(super) struct Plan {
+    pub(super) source: Source,
+    pub(super) more: Sources,
+    pub(super) schema: TypePtr,
+    pub(super) properties: WriterPropertiesPtr,
+    pub(super) added: Vec<Added>,
+    pub(super) kept: Kept,
 }
 
 /// Writes the new file.
 pub(super) struct ParquetCopy<'a> {
     plan: Plan,
     writer: SerializedFileWriter<Out<'a>>,
-    /// The row group under way, and the index of its first row.
+    /// The row group under way, and the index of its first row: of all files, one behind the other.
     group: usize,
     start: u64,
     /// Its rows so far.
     chosen: Chosen,
-    /// Parts of earlier row groups that are to become one.
+    /// Parts of earlier row groups of the same file that are to become one.
     waiting: Vec<(usize, Chosen)>,
     /// The cells of all these rows, a list for each column.
     cells: Vec<Vec<Cell>>,
@@ -95,8 +124,7 @@ impl<'a> ParquetCopy<'a> {
         let writer = SerializedFileWriter::new(out, Arc::clone(&plan.schema), Arc::clone(&plan.properties));
         let writer = writer.map_err(write_error)?;
         let cells = plan.added.iter().map(|_| Vec::new()).collect();
-        let first = plan.groups.start;
-        let most_rows = (first..).map_while(|group| plan.rows_of_group(group)).max().unwrap_or_default();
+        let (first, most_rows) = (plan.source.groups.start, plan.source.most_rows());
         let (chosen, waiting) = (Chosen::default(), Vec::new());
         Ok(Self {
             plan,
@@ -110,6 +138,23 @@ impl<'a> ParquetCopy<'a> {
             parts: None,
             is_ended: false,
         })
+    }
+
+    /// How many rows the row group under way has; `None` behind the last one that there is so far. Behind that of a file,
+    /// goes on to the next file.
+    fn rows_of_group(&mut self) -> Result<Option<usize>> {
+        loop {
+            if let Some(rows) = self.plan.source.rows_of_group(self.group) {
+                return Ok(Some(rows));
+            }
+            let Some(next) = self.plan.more.take() else { return Ok(None) };
+            // What waits are row groups of the file before.
+            self.write_waiting()?;
+            self.parts = None;
+            self.group = next.groups.start;
+            self.most_rows = self.most_rows.max(next.most_rows());
+            self.plan.source = next;
+        }
     }
 
     /// Goes on to the next row group. One of which every row is written is copied, and parts of several become one.
@@ -135,8 +180,8 @@ impl<'a> ParquetCopy<'a> {
 
     /// Copies a row group as it is.
     fn copy_group(&mut self, group: usize) -> Result<()> {
-        let Plan { file, metadata, .. } = &self.plan;
-        let rows = self.plan.rows_of_group(group).unwrap_or_default();
+        let Source { file, metadata, .. } = &self.plan.source;
+        let rows = self.plan.source.rows_of_group(group).unwrap_or_default();
         let copy = |leaf: usize, out: &mut SerializedRowGroupWriter<'_, Out<'_>>| {
             copy_column(out, file, metadata, group, leaf)
         };
@@ -152,7 +197,7 @@ impl<'a> ParquetCopy<'a> {
         }
         let old = match &mut self.parts {
             Some(old) => old,
-            None => self.parts.insert(Box::new(SerializedFileReader::new(self.plan.file.clone())?)),
+            None => self.parts.insert(Box::new(SerializedFileReader::new(self.plan.source.file.clone())?)),
         };
         let copy = |leaf: usize, out: &mut SerializedRowGroupWriter<'_, Out<'_>>| {
             // What is decoded are foreign bytes.
@@ -171,8 +216,8 @@ impl<'a> ParquetCopy<'a> {
 
     fn take_row(&mut self, row: u64, cells: &[Cell]) -> Result<()> {
         loop {
-            let Some(rows) = self.plan.rows_of_group(self.group) else {
-                return Err(ParquetError::General(format!("the file has no row {}", row + 1)));
+            let Some(rows) = self.rows_of_group()? else {
+                return Err(ParquetError::General(format!("the table has no row {}", row + 1)));
             };
             let place = usize::try_from(row - self.start).unwrap_or(usize::MAX);
             if place >= rows {
@@ -188,7 +233,7 @@ impl<'a> ParquetCopy<'a> {
     }
 
     fn take_end(&mut self) -> Result<()> {
-        while let Some(rows) = self.plan.rows_of_group(self.group) {
+        while let Some(rows) = self.rows_of_group()? {
             self.close_group(rows)?;
         }
         self.write_waiting()?;
@@ -232,7 +277,7 @@ fn write_group(
     rows: usize,
     copy: impl Fn(usize, &mut SerializedRowGroupWriter<'_, Out<'_>>) -> Result<()>,
 ) -> Result<()> {
-    let descriptor = plan.metadata.file_metadata().schema_descr();
+    let descriptor = plan.source.metadata.file_metadata().schema_descr();
     let cells: Vec<Vec<Cell>> = cells.iter_mut().map(|cells| cells.drain(..rows).collect()).collect();
     let mut out = writer.next_row_group()?;
     let mut leaf = 0;

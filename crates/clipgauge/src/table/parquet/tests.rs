@@ -409,7 +409,7 @@ fn images_come_with_their_rows_where_they_are_in_the_table() {
     let options = ScoreOptions { image_column: "image".to_owned(), ..options() };
     let (out, rows) = scored(&bytes, &options, None).expect("a table");
     assert_scored(&out, &table, false);
-    let picture = RowImage::Bytes { bytes: b"picture".to_vec(), name: Some("1.png".to_owned()) };
+    let picture = RowImage::Bytes { bytes: b"picture"[..].into(), name: Some("1.png".to_owned()) };
     assert_eq!(rows[0].image, Some(picture));
     assert_eq!(rows[1].image, None);
     assert_eq!(rows[1].caption.as_deref(), Some("d"));
@@ -445,7 +445,7 @@ fn types_that_arrow_does_not_have_stay_what_they_are() {
 
     // Binaries that nobody said are texts: an image is then one with its bytes.
     let (out, rows) = scored(&bytes, &options(), None).expect("a table");
-    assert_eq!(rows[0].image, Some(RowImage::Bytes { bytes: b"a.png".to_vec(), name: None }));
+    assert_eq!(rows[0].image, Some(RowImage::Bytes { bytes: b"a.png"[..].into(), name: None }));
     assert_eq!((rows[0].caption.as_deref(), rows[1].caption.as_deref()), (Some("b"), None));
     let (old, new) = (metadata(&bytes), metadata(&out));
     assert_eq!(new.num_row_groups(), 2);
