@@ -194,7 +194,8 @@ mod tests {
     #[tokio::test]
     async fn a_fetch_that_is_dropped_leaves_it_to_another() {
         let (shared, address, count) = (Shared::new(), address("/1"), AtomicUsize::new(0));
-        let dropped = tokio::time::timeout(Duration::from_millis(10), shared.fetch(&address, slowly(&count, Ok("a"))));
+        let never = shared.fetch(&address, std::future::pending());
+        let dropped = tokio::time::timeout(Duration::from_millis(10), never);
         let waiting = shared.fetch(&address, slowly(&count, Ok("b")));
         let (dropped, found) = tokio::join!(dropped, waiting);
         assert!(dropped.is_err());
