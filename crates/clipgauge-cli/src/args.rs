@@ -1,9 +1,11 @@
 //! The flags. Help, manual page and completions are all made from this file, those below it and the registries that
 //! they name.
 
+mod cache;
 mod compare;
 mod embed;
 mod models;
+mod objects;
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -16,9 +18,11 @@ use clipgauge::options::{DEFAULT_BATCH_SIZE, DEFAULT_MODEL, Precision, TableForm
 
 use crate::value;
 
+pub(crate) use cache::CacheArgs;
 pub(crate) use compare::CompareArgs;
 pub(crate) use embed::{EmbedArgs, EmbedFormat};
 pub(crate) use models::{ModelsArgs, ModelsCommand};
+pub(crate) use objects::ObjectArgs;
 
 /// How well does each image match its caption?
 ///
@@ -55,7 +59,8 @@ pub(crate) struct ScoreArgs {
     /// The table; `-` for standard input
     ///
     /// CSV or TSV in UTF-8 with a header, JSON Lines, Parquet or Arrow; by its name, or --format. Relative paths of images start at the table's folder (for standard input at
-    /// the working folder); http and https URLs and data: URIs work too.
+    /// the working folder); http and https URLs, objects in buckets (s3://, gs://, az://, abfss://) and data: URIs work
+    /// too. The table may be an object as well: s3://bucket/pairs.parquet.
     #[arg(value_name = "INPUT", value_hint = ValueHint::FilePath)]
     pub(crate) input: PathBuf,
 
@@ -79,7 +84,8 @@ pub(crate) struct OutputArgs {
     /// Where the table goes, whole or not at all [default: standard output]
     ///
     /// A file that is there is replaced when the new one is whole. If the run is interrupted, the finished rows are in
-    /// OUT.partial.
+    /// OUT.partial. An object (s3://bucket/scored.csv) appears when it is whole, too; of one that is not, nothing is
+    /// kept.
     #[arg(short, long, value_name = "OUT", value_hint = ValueHint::FilePath)]
     pub(crate) output: Option<PathBuf>,
 
@@ -191,6 +197,9 @@ pub(crate) struct WorkArgs {
     /// How many rows an encoder takes at once; never changes a score
     #[arg(long, value_name = "N", default_value_t = DEFAULT_BATCH_SIZE, value_parser = value::at_least_one)]
     pub(crate) batch_size: NonZeroUsize,
+
+    #[command(flatten)]
+    pub(crate) cache: CacheArgs,
 }
 
 fn metric_help(metric: Metric) -> Option<String> {
@@ -252,6 +261,9 @@ pub(crate) struct FetchArgs {
     /// name that --user-agent begins with, fails as opted_out.
     #[arg(long)]
     pub(crate) ignore_opt_outs: bool,
+
+    #[command(flatten)]
+    pub(crate) objects: ObjectArgs,
 }
 
 #[derive(Debug, Args)]
@@ -345,6 +357,7 @@ Examples:
   clipgauge score pairs.csv -o scored.csv --summary summary.json
   clipgauge score laion.tsv --image-column URL --caption-column TEXT -o scored.tsv
   clipgauge score pairs.csv --in-place --column b32 --error-column why
+  clipgauge score s3://bucket/pairs.parquet -o s3://bucket/scored.parquet
   clipgauge score examples/pairs.csv --model pictoclip      (no download, for a first try)
   gzip -dc pairs.csv.gz | clipgauge score - | gzip > scored.csv.gz
 

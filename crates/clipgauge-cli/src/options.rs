@@ -5,12 +5,14 @@ use std::path::{Path, PathBuf};
 use anyhow::bail;
 use clipgauge::compare::CompareOptions;
 use clipgauge::core::decode::DecodeOptions;
+use clipgauge::disk_cache::CacheOptions;
 use clipgauge::embed::{EmbedOptions, VectorLayout};
+use clipgauge::objects::ObjectOptions;
 use clipgauge::options::{Input, Output, ScoreOptions};
 use clipgauge::source::FetchOptions;
 use clipgauge::vectors::DEFAULT_PART_ROWS;
 
-use crate::args::{CompareArgs, EmbedArgs, EmbedFormat, FetchArgs, OutputArgs, PictureArgs, ScoreArgs};
+use crate::args::{CacheArgs, CompareArgs, EmbedArgs, EmbedFormat, FetchArgs, OutputArgs, PictureArgs, ScoreArgs};
 
 /// What the flags of `clipgauge score` say.
 pub(crate) fn score_options(args: ScoreArgs) -> ScoreOptions {
@@ -35,6 +37,7 @@ pub(crate) fn score_options(args: ScoreArgs) -> ScoreOptions {
         precision: model.work.precision.precision,
         fetch: fetch_options(&fetch),
         decode: decode_options(&pictures),
+        cache: cache_options(model.work.cache),
     }
 }
 
@@ -83,6 +86,7 @@ pub(crate) fn embed_options(args: EmbedArgs) -> Result<EmbedOptions, anyhow::Err
         precision: model.work.precision.precision,
         fetch: fetch_options(&fetch),
         decode: decode_options(&pictures),
+        cache: cache_options(model.work.cache),
         ..EmbedOptions::new(input_of(input), output.output)
     })
 }
@@ -104,12 +108,18 @@ fn fetch_options(args: &FetchArgs) -> FetchOptions {
         headers: args.headers.clone(),
         user_agent: args.user_agent.clone(),
         ignore_opt_outs: args.ignore_opt_outs,
+        objects: ObjectOptions { anonymous: args.objects.no_sign_request },
         ..FetchOptions::default()
     }
 }
 
 fn decode_options(args: &PictureArgs) -> DecodeOptions {
     DecodeOptions { max_pixels: args.max_pixels, apply_orientation: !args.ignore_exif, background: args.background }
+}
+
+fn cache_options(args: CacheArgs) -> Option<CacheOptions> {
+    let CacheArgs { cache, cache_size: max_bytes } = args;
+    cache.map(|folder| CacheOptions { folder, max_bytes })
 }
 
 /// Where the table goes.
@@ -197,6 +207,8 @@ mod tests {
             "--threads=3",
             "--batch-size=5",
             "--precision=int8",
+            "--cache=v",
+            "--cache-size=1GB",
             "--concurrency=7",
             "--per-host=2",
             "--per-host-interval=20ms",
@@ -212,6 +224,7 @@ mod tests {
             "--header=C: d",
             "--user-agent=u",
             "--ignore-opt-outs",
+            "--no-sign-request",
         ];
         let expected = ScoreOptions {
             output: Output::InPlace,
@@ -241,9 +254,11 @@ mod tests {
                 headers: vec![("A".to_owned(), "b".to_owned()), ("C".to_owned(), "d".to_owned())],
                 user_agent: Some("u".to_owned()),
                 ignore_opt_outs: true,
+                objects: ObjectOptions { anonymous: true },
                 ..FetchOptions::default()
             },
             decode: DecodeOptions { max_pixels: 2000, apply_orientation: false, background: Some([16, 32, 48]) },
+            cache: Some(CacheOptions { folder: "v".into(), max_bytes: 1_000_000_000 }),
             ..ScoreOptions::new(Input::File("in.csv".into()))
         };
         assert_eq!(format!("{:?}", options(&flags)), format!("{expected:?}"));

@@ -8,6 +8,7 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+use crate::address::is_base64;
 use crate::atomic::{AtomicError, AtomicFile, is_special};
 use crate::options::{Input, Output, ScoreOptions};
 use crate::row::RowError;
@@ -15,8 +16,8 @@ use crate::row::RowError;
 /// The header, by which a list of an earlier run is known.
 const HEADER: [&str; 4] = ["row", "url", "kind", "message"];
 
-/// How much of a `data:` URI is listed, in characters.
-const DATA_URI_CHARACTERS: usize = 64;
+/// How much of a picture in the cell itself is listed, in characters.
+const INLINE_CHARACTERS: usize = 64;
 
 /// Where the failed rows of a run are listed: what `--errors` says, else `OUT.errors.csv` beside the output (in place:
 /// the input); `None` for a table that goes to standard output or a device.
@@ -99,16 +100,16 @@ impl ErrorsFile {
     /// The list cannot be written.
     pub fn keep_partial(self) -> Result<Option<PathBuf>, AtomicError> {
         match (self.path, self.list) {
-            (Some(path), Some(list)) => finished(list, &path)?.keep_partial().map(Some),
+            (Some(path), Some(list)) => finished(list, &path)?.keep_partial(),
             _ => Ok(None),
         }
     }
 }
 
-/// The cell as it is listed: a `data:` URI has the picture in it, of which the beginning is enough.
+/// The cell as it is listed: of a `data:` URI or base64, which have the picture in them, the beginning is enough.
 fn shortened(url: &str) -> Cow<'_, str> {
-    match url.char_indices().nth(DATA_URI_CHARACTERS) {
-        Some((end, _)) if url.starts_with("data:") => Cow::Owned(format!("{}…", &url[..end])),
+    match url.char_indices().nth(INLINE_CHARACTERS) {
+        Some((end, _)) if url.starts_with("data:") || is_base64(url.trim()) => Cow::Owned(format!("{}…", &url[..end])),
         _ => Cow::Borrowed(url),
     }
 }
@@ -166,8 +167,10 @@ mod tests {
         let long = format!("https://example.org/{}", "x".repeat(5000));
         assert_eq!(shortened(&long), long);
         assert_eq!(shortened("data:,x"), "data:,x");
-        let picture = format!("data:image/png;base64,{}", "A".repeat(5000));
-        assert_eq!(shortened(&picture), format!("{}…", &picture[..DATA_URI_CHARACTERS]));
+        for beginning in ["data:image/png;base64,", "/9j/4AAQ"] {
+            let picture = format!("{beginning}{}", "A".repeat(5000));
+            assert_eq!(shortened(&picture), format!("{}…", &picture[..INLINE_CHARACTERS]));
+        }
     }
 
     #[test]

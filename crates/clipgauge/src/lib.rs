@@ -7,6 +7,7 @@ pub mod atomic;
 pub mod cancel;
 mod client;
 pub mod compare;
+pub mod disk_cache;
 #[cfg(feature = "parquet")]
 pub mod embed;
 mod encoding;
@@ -15,6 +16,7 @@ mod generations;
 pub mod hub;
 pub mod loading;
 pub mod models;
+pub mod objects;
 pub mod options;
 mod picture;
 pub mod pipeline;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use clipgauge_core::encoder::Encoder;
 use clipgauge_core::error::LoadError;
 use clipgauge_core::family::{self, LoadOptions};
+use clipgauge_core::model_files::ModelFiles;
 
 use crate::cancel::Cancel;
 use crate::hub::{self, HubError, HubOptions, ResolvedModel};
@@ -19,6 +20,8 @@ pub(crate) struct LoadedModel {
     pub(crate) id: Option<String>,
     /// Its commit.
     pub(crate) revision: Option<String>,
+    /// What it was made of.
+    pub(crate) files: ModelFiles,
 }
 
 /// Why a model cannot be had or used.
@@ -78,7 +81,7 @@ pub(crate) fn load(
 ) -> Result<LoadedModel, LoadingError> {
     let model = hub::resolve(name, &HubOptions::from_env(), progress, cancel)?;
     let encoder = encoder(&model, name, options, cancel)?;
-    Ok(LoadedModel { encoder, id: model.id, revision: model.revision })
+    Ok(LoadedModel { encoder, id: model.id, revision: model.revision, files: model.files })
 }
 
 /// The same for a model that is to read captions.

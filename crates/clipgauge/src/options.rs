@@ -8,6 +8,7 @@ use clipgauge_core::decode::DecodeOptions;
 use clipgauge_core::metric::Metric;
 
 use crate::atomic::is_special;
+use crate::disk_cache::CacheOptions;
 use crate::source::FetchOptions;
 
 pub use crate::scorer::DEFAULT_BATCH_SIZE;
@@ -59,6 +60,8 @@ pub struct ScoreOptions {
     pub fetch: FetchOptions,
     /// Limits of decoding.
     pub decode: DecodeOptions,
+    /// Where vectors are kept from one run to the next, if they are.
+    pub cache: Option<CacheOptions>,
 }
 
 impl ScoreOptions {
@@ -84,6 +87,7 @@ impl ScoreOptions {
             precision: Precision::default(),
             fetch: FetchOptions::default(),
             decode: DecodeOptions::default(),
+            cache: None,
         }
     }
 

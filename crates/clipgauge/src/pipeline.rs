@@ -11,12 +11,15 @@ use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::Arc;
 
+use clipgauge_core::decode::DecodeOptions;
 use clipgauge_core::family::LoadOptions;
 use clipgauge_core::metric::MetricError;
+use clipgauge_core::model_files::ModelFiles;
 use clipgauge_core::precision::Precision;
 
 use crate::atomic::AtomicFile;
 use crate::cancel::Cancel;
+use crate::disk_cache::{CacheError, DiskCache, Identity};
 #[cfg(feature = "parquet")]
 use crate::embed::{EmbedOptions, Embedder};
 use crate::errors_file::{self, ErrorsFile};
@@ -29,6 +32,7 @@ use crate::scorer::Scorer;
 use crate::source::Sources;
 use crate::stats::{Outcome, Stage, Stats, Summary};
 use crate::table::{self, ReadTable};
+use crate::vector_cache::VectorCache;
 use crate::waiting::unless_cancelled;
 
 mod compute;
@@ -77,11 +81,14 @@ pub fn score_table(
     let errors = ErrorsFile::new(errors_file::path(options))?;
     options.summary.as_deref().map_or(Ok(()), AtomicFile::check)?;
     let sources = Sources::new(options.fetch.clone())?;
-    let Loaded { scorer, model_ids, revisions } = stats.time(Stage::Load, || load_scorer(options, progress, cancel))?;
+    let cache = options.cache.as_ref().map(DiskCache::open).transpose()?;
+    let Loaded { scorer, model_ids, revisions, files } =
+        stats.time(Stage::Load, || load_scorer(options, progress, cancel))?;
 
     let columns = AddedColumns { scores: options.score_columns().len(), has_error: options.error_column.is_some() };
     let writer = ScoredRows::new(table.layout.writer(Box::new(&mut output))?, columns);
-    let run = Run { base: options.input.base(), threads: options.threads, stats: &stats, progress, cancel };
+    let cache = vector_cache(cache, &files, options.precision, &options.decode)?;
+    let run = Run { base: options.input.base(), threads: options.threads, cache, stats: &stats, progress, cancel };
     let Finished { errors, interrupted } = match run.all(table.reader, sources, scorer, writer, errors) {
         Ok(finished) => finished,
         Err(error) => {
@@ -129,8 +136,9 @@ pub fn embed_table(
     let errors = ErrorsFile::new(errors_file::path(&run_options))?;
     options.summary.as_deref().map_or(Ok(()), AtomicFile::check)?;
     let sources = Sources::new(options.fetch.clone())?;
+    let cache = options.cache.as_ref().map(DiskCache::open).transpose()?;
     let load_options = loading(options.threads, options.precision);
-    let LoadedModel { encoder, id, revision } =
+    let LoadedModel { encoder, id, revision, files } =
         stats.time(Stage::Load, || load_with_tokenizer(&options.model, load_options, progress, cancel))?;
     let precision = options.precision.name().to_owned();
     let mut notes = vec![("clipgauge.model", options.model.clone()), ("clipgauge.precision", precision)];
@@ -141,10 +149,11 @@ pub fn embed_table(
         .with_canonical_captions(options.canonicalize_captions)
         .with_batch_size(options.batch_size);
 
-    let run = Run { base: options.input.base(), threads: options.threads, stats: &stats, progress, cancel };
+    let cache = vector_cache(cache, &[files], options.precision, &options.decode)?;
+    let run = Run { base: options.input.base(), threads: options.threads, cache, stats: &stats, progress, cancel };
     let Finished { errors, interrupted } = run.all(table.reader, sources, embedder, VectorRows(&mut output), errors)?;
     let partial = if interrupted {
-        Some(output.keep_partial(options)?)
+        output.keep_partial(options)?
     } else {
         output.commit(options)?;
         None
@@ -161,6 +170,7 @@ pub fn embed_table(
 struct Run<'a> {
     base: &'a Path,
     threads: Option<NonZeroUsize>,
+    cache: Arc<VectorCache>,
     stats: &'a Arc<Stats>,
     progress: &'a dyn Progress,
     cancel: &'a Cancel,
@@ -181,7 +191,7 @@ impl Run<'_> {
         let mut join = Join::new(Box::new(writer), errors, self.stats, self.progress);
         let fetching = Fetching::start(table, self.base, sources, join.inbox(), self.stats, &stop)?;
         let images = fetching.images();
-        let computing = Computing::start(&compute, self.threads, images, join.inbox(), self.stats, &stop)?;
+        let computing = Computing::start(&compute, self.threads, images, join.inbox(), &self.cache, self.stats, &stop)?;
         join.run(computing.count(), &stop);
         let read = fetching.end();
         computing.end();
@@ -196,15 +206,17 @@ struct Loaded {
     model_ids: Vec<Option<String>>,
     /// Its commit.
     revisions: Vec<Option<String>>,
+    /// What it was made of.
+    files: Vec<ModelFiles>,
 }
 
 /// Finds the models, loads them and puts them together with the metrics.
 fn load_scorer(options: &ScoreOptions, progress: &dyn Progress, cancel: &Cancel) -> Result<Loaded, ScoreTableError> {
     let mut scorer: Option<Scorer> = None;
-    let (mut model_ids, mut revisions) = (Vec::new(), Vec::new());
+    let (mut model_ids, mut revisions, mut all_files) = (Vec::new(), Vec::new(), Vec::new());
     let load_options = loading(options.threads, options.precision);
     for name in &options.models {
-        let LoadedModel { encoder, id, revision } = load_with_tokenizer(name, load_options, progress, cancel)?;
+        let LoadedModel { encoder, id, revision, files } = load_with_tokenizer(name, load_options, progress, cancel)?;
         let mut metrics = options.metrics.iter().map(|metric| metric.comparer(encoder.spec()));
         let first = metrics.next().ok_or(OptionsError::Missing { flag: "--metric" })??;
         let with_model = match scorer {
@@ -215,13 +227,27 @@ fn load_scorer(options: &ScoreOptions, progress: &dyn Progress, cancel: &Cancel)
             Some(metrics.try_fold(with_model, |scorer, metric| Ok::<_, MetricError>(scorer.with_metric(metric?)))?);
         model_ids.push(id);
         revisions.push(revision);
+        all_files.push(files);
     }
     let scorer = scorer.ok_or(OptionsError::Missing { flag: "--model" })?;
     let scorer = scorer
         .with_decode_options(options.decode.clone())
         .with_canonical_captions(options.canonicalize_captions)
         .with_batch_size(options.batch_size);
-    Ok(Loaded { scorer, model_ids, revisions })
+    Ok(Loaded { scorer, model_ids, revisions, files: all_files })
+}
+
+/// The vectors of the run, with those on a disk if there is a cache of them.
+fn vector_cache(
+    disk: Option<DiskCache>,
+    models: &[ModelFiles],
+    precision: Precision,
+    decode: &DecodeOptions,
+) -> Result<Arc<VectorCache>, CacheError> {
+    let Some(disk) = disk else { return Ok(Arc::new(VectorCache::new())) };
+    let identities = models.iter().map(|files| Identity::of(files, precision, decode));
+    let identities = identities.collect::<Result<_, _>>().map_err(CacheError::Model)?;
+    Ok(Arc::new(VectorCache::with_disk(disk, identities)))
 }
 
 /// How models are made ready by as many threads as are to work with them.

@@ -24,11 +24,13 @@ mod json_lines;
 pub(crate) mod number;
 #[cfg(feature = "parquet")]
 mod parquet;
+#[cfg(feature = "parquet")]
+mod positioned;
 mod scan;
 mod sniff;
+mod source;
 
-use std::fs::File;
-use std::io::{self, IsTerminal, Read, Write};
+use std::io::{self, IsTerminal, Write};
 
 use crate::options::{Input, Output, ScoreOptions};
 use crate::row::{Row, RowErrorKind};
@@ -40,6 +42,7 @@ pub use delimited::DelimitedRecord;
 pub use error::TableError;
 pub use format::{NoSuchFormat, TableFormat};
 pub use json_lines::JsonRecord;
+use source::TableSource;
 
 /// A row as it stood in its table, kept so that it can be written byte for byte.
 #[derive(Debug)]
@@ -296,29 +299,16 @@ pub fn open_with_texts(options: &ScoreOptions) -> Result<OpenTable, TableError> 
 }
 
 fn open_keeping(options: &ScoreOptions, format: TableFormat, keeps_rows: bool) -> Result<OpenTable, TableError> {
-    let name = options.input.to_string();
-    let fails = |source| TableError::Read { name: name.clone(), source };
-    let (file, total_bytes) = match &options.input {
-        Input::Stdin => (None, None),
-        Input::File(path) => {
-            let file = File::open(path).map_err(fails)?;
-            let metadata = file.metadata().map_err(fails)?;
-            if metadata.is_dir() {
-                return Err(TableError::IsFolder { name });
-            }
-            (Some(file), metadata.is_file().then_some(metadata.len()))
-        }
-    };
+    let source = TableSource::open(options)?;
     if matches!(format, TableFormat::Parquet | TableFormat::Arrow) {
         if !keeps_rows && options.output == Output::Stdout && io::stdout().is_terminal() {
             return Err(TableError::Terminal { format });
         }
-        return open_typed(format, file, total_bytes, options, keeps_rows);
+        return open_typed(format, source, options, keeps_rows);
     }
-    let input: Box<dyn Read + Send> = match file {
-        Some(file) => Box::new(file),
-        None => Box::new(io::stdin()),
-    };
+    let fails = |source| TableError::Read { name: options.input.to_string(), source };
+    let total_bytes = source.size();
+    let input = source.read().map_err(fails)?;
     let named = match &options.input {
         Input::File(path) => Compression::of_path(path),
         Input::Stdin => None,
@@ -341,34 +331,27 @@ fn open_keeping(options: &ScoreOptions, format: TableFormat, keeps_rows: bool) -
 #[cfg(feature = "parquet")]
 fn open_typed(
     format: TableFormat,
-    file: Option<File>,
-    total_bytes: Option<u64>,
+    source: TableSource,
     options: &ScoreOptions,
     keeps_rows: bool,
 ) -> Result<OpenTable, TableError> {
+    let fails = |source| TableError::Read { name: options.input.to_string(), source };
     if format == TableFormat::Parquet {
-        let (Some(file), Some(_)) = (file, total_bytes) else {
+        let Ok(file) = source.positioned() else {
             return Err(TableError::NotSeekable { name: options.input.to_string(), format });
         };
         let (reader, layout) = parquet::open(file, options, keeps_rows)?;
         return Ok(OpenTable { reader: Box::new(reader), layout: Layout::Parquet(Box::new(layout)) });
     }
-    let (reader, layout) = match (file, total_bytes) {
-        (Some(file), Some(total_bytes)) => arrow_ipc::open_file(file, total_bytes, options)?,
-        (Some(pipe), None) => arrow_ipc::open_stream(Box::new(pipe), None, None, options)?,
-        (None, _) => arrow_ipc::open_stream(Box::new(io::stdin()), None, None, options)?,
+    let (reader, layout) = match source.positioned() {
+        Ok(file) => arrow_ipc::open_file(file.reader(), file.size(), options)?,
+        Err(pipe) => arrow_ipc::open_stream(pipe.read().map_err(fails)?, None, None, options)?,
     };
     Ok(OpenTable { reader: Box::new(reader), layout: Layout::Arrow(layout) })
 }
 
 #[cfg(not(feature = "parquet"))]
-fn open_typed(
-    format: TableFormat,
-    _: Option<File>,
-    _: Option<u64>,
-    options: &ScoreOptions,
-    _: bool,
-) -> Result<OpenTable, TableError> {
+fn open_typed(format: TableFormat, _: TableSource, options: &ScoreOptions, _: bool) -> Result<OpenTable, TableError> {
     Err(TableError::NotBuilt { name: options.input.to_string(), format })
 }
 

@@ -22,7 +22,8 @@ pub(crate) struct EmbedArgs {
     /// The table; `-` for standard input
     ///
     /// CSV or TSV in UTF-8 with a header, JSON Lines, Parquet or Arrow; by its name, or --input-format. Relative paths of images start at the table's folder (for standard input at
-    /// the working folder); http and https URLs and data: URIs work too.
+    /// the working folder); http and https URLs, objects in buckets (s3://, gs://, az://, abfss://) and data: URIs work
+    /// too. The table may be an object as well: s3://bucket/pairs.parquet.
     #[arg(value_name = "INPUT", value_hint = ValueHint::FilePath)]
     pub(crate) input: PathBuf,
 

@@ -1,10 +1,13 @@
 //! The command as a user runs it: one folder, one command line, one expectation each.
 
 mod bench;
+mod buckets;
+mod cache;
 mod comparing;
 mod documents;
 mod embedding;
 mod help;
+mod http2;
 mod hub;
 #[cfg(unix)]
 mod interrupts;

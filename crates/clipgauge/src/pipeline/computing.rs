@@ -34,6 +34,7 @@ impl Computing {
         threads: Option<NonZeroUsize>,
         images: Queue<Fetched>,
         outcomes: Sender<Message>,
+        cache: &Arc<VectorCache>,
         stats: &Arc<Stats>,
         stop: &Stop,
     ) -> Result<Self, ScoreTableError> {
@@ -43,7 +44,7 @@ impl Computing {
             count,
             images,
             outcomes,
-            cache: Arc::new(VectorCache::new()),
+            cache: Arc::clone(cache),
             stats: Arc::clone(stats),
             stop: stop.clone(),
         };

@@ -3,6 +3,7 @@
 use clipgauge_core::metric::MetricError;
 
 use crate::atomic::AtomicError;
+use crate::disk_cache::CacheError;
 use crate::loading::LoadingError;
 use crate::options::OptionsError;
 use crate::scorer::ScoreError;
@@ -29,6 +30,9 @@ pub enum ScoreTableError {
     /// The model cannot be had or used.
     #[error(transparent)]
     Model(#[from] LoadingError),
+    /// The cache cannot be used.
+    #[error(transparent)]
+    Cache(#[from] CacheError),
     /// The model has no parameters for the metric.
     #[error(transparent)]
     Metric(#[from] MetricError),
@@ -50,6 +54,7 @@ impl ScoreTableError {
             Self::Table(error) => error.is_usage(),
             Self::File(error) => error.is_usage(),
             Self::Source(error) => error.is_usage(),
+            Self::Cache(error) => error.is_usage(),
             Self::Options(_) | Self::Metric(_) => true,
             _ => false,
         }

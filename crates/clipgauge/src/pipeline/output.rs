@@ -39,7 +39,7 @@ impl OutputFile {
                 out.flush().map_err(TableError::Write)?;
                 Ok(None)
             }
-            Self::File(file) => Ok(Some(file.keep_partial()?)),
+            Self::File(file) => Ok(file.keep_partial()?),
         }
     }
 }

@@ -5,7 +5,6 @@
 
 mod compression;
 
-use std::fs::File;
 use std::io::{BufReader, Read, Seek, Write};
 use std::mem;
 use std::panic::{self, AssertUnwindSafe};
@@ -31,7 +30,7 @@ use super::{Cell, Position, ReadTable, Record, TableError, WriteTable};
 
 /// Opens a file of either kind.
 pub(super) fn open_file(
-    mut file: File,
+    mut file: impl Read + Seek + Send + 'static,
     total_bytes: u64,
     options: &ScoreOptions,
 ) -> Result<(ArrowReader, ArrowLayout), TableError> {
@@ -40,7 +39,7 @@ pub(super) fn open_file(
     let mut start = Vec::new();
     (&mut file).take(compression::MAGIC.len() as u64).read_to_end(&mut start).map_err(fails)?;
     let is_stream = start != compression::MAGIC;
-    let codec = compression::of(&file, is_stream);
+    let codec = compression::of(&mut file, is_stream);
     file.rewind().map_err(fails)?;
     if is_stream {
         return open_stream(Box::new(BufReader::new(file)), Some(total_bytes), codec, options);

@@ -2,6 +2,7 @@
 
 use std::io;
 
+use crate::objects::ObjectUrlError;
 use crate::options::shell_word;
 
 use super::TableFormat;
@@ -23,6 +24,21 @@ pub enum TableError {
     /// Writing fails.
     #[error("the output cannot be written")]
     Write(#[source] io::Error),
+    /// It looks like an object's address and is none.
+    #[error("{name} cannot be read")]
+    ObjectUrl {
+        /// The address.
+        name: String,
+        /// What is wrong with it.
+        #[source]
+        source: ObjectUrlError,
+    },
+    /// This build does without object stores.
+    #[error("{name}: this build of clipgauge has no object stores; build it with the feature `object-store`")]
+    NoObjectStores {
+        /// The table.
+        name: String,
+    },
     /// A folder was given for a table.
     #[error("{name} is a folder; name a table in it")]
     IsFolder {

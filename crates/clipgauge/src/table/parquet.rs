@@ -5,9 +5,7 @@
 
 mod copy;
 pub(super) mod footer;
-mod positioned;
 
-use std::fs::File;
 use std::io::Write;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
@@ -26,9 +24,9 @@ use crate::row::Row;
 use super::arrow_batch::{Batch, BatchRow};
 use super::arrow_rows;
 use super::columns::Added;
+use super::positioned::PositionedFile;
 use super::{Position, ReadTable, Record, TableError, WriteTable};
 use copy::{ParquetCopy, Plan};
-use positioned::PositionedFile;
 
 /// The most rows that are decoded at once.
 const BATCH_ROWS: usize = 1024;
@@ -38,12 +36,11 @@ const BATCH_BYTES: u64 = 4 << 20;
 
 /// Reads the footer and finds the columns.
 pub(super) fn open(
-    file: File,
+    file: PositionedFile,
     options: &ScoreOptions,
     keeps_rows: bool,
 ) -> Result<(ParquetReader, ParquetLayout), TableError> {
     let name = options.input.to_string();
-    let file = PositionedFile::new(file).map_err(|source| TableError::Read { name: name.clone(), source })?;
     let damaged = |error| damaged(&name, None, error);
     let (metadata, with_index) = guarded(|| read_metadata(&file)).map_err(damaged)?;
     check_ranges(&metadata, &file).map_err(damaged)?;

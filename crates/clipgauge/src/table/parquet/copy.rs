@@ -18,10 +18,9 @@ use parquet::schema::types::TypePtr;
 
 use crate::row::RowErrorKind;
 use crate::table::columns::Added;
+use crate::table::positioned::PositionedFile;
 use crate::table::{Cell, Record, TableError, WriteTable};
 use crate::vectors::of_parquet;
-
-use super::positioned::PositionedFile;
 
 /// How many records of a row group are taken apart at once, where it is not copied whole.
 const RECORDS: usize = 64;
