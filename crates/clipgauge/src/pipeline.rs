@@ -11,6 +11,7 @@ use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::Arc;
 
+use clipgauge_core::encoder::Encoder;
 use clipgauge_core::family::LoadOptions;
 use clipgauge_core::metric::MetricError;
 use clipgauge_core::precision::Precision;
@@ -29,22 +30,26 @@ use crate::scorer::Scorer;
 use crate::source::Sources;
 use crate::stats::{Outcome, Stage, Stats, Summary};
 use crate::table::{self, ReadTable};
+use crate::vector_cache::VectorCache;
 use crate::waiting::unless_cancelled;
 
 mod compute;
 mod computing;
+mod connections;
 mod error;
 mod fetching;
 mod join;
 mod output;
 mod queue;
 mod rows;
+pub mod session;
 mod stop;
 #[cfg(feature = "parquet")]
 mod vectors;
 
 use compute::Compute;
 use computing::Computing;
+use connections::Connections;
 pub use error::ScoreTableError;
 use fetching::Fetching;
 use join::{Finished, Join};
@@ -76,13 +81,21 @@ pub fn score_table(
     let mut output = unless_cancelled(cancel, move || OutputFile::open(&for_output))??;
     let errors = ErrorsFile::new(errors_file::path(options))?;
     options.summary.as_deref().map_or(Ok(()), AtomicFile::check)?;
-    let sources = Sources::new(options.fetch.clone())?;
+    let connections = Connections::new(Sources::new(options.fetch.clone())?).map_err(ScoreTableError::Threads)?;
     let Loaded { scorer, model_ids, revisions } = stats.time(Stage::Load, || load_scorer(options, progress, cancel))?;
 
     let columns = AddedColumns { scores: options.score_columns().len(), has_error: options.error_column.is_some() };
     let writer = ScoredRows::new(table.layout.writer(Box::new(&mut output))?, columns);
-    let run = Run { base: options.input.base(), threads: options.threads, stats: &stats, progress, cancel };
-    let Finished { errors, interrupted } = match run.all(table.reader, sources, scorer, writer, errors) {
+    let run = Run {
+        base: options.input.base(),
+        threads: options.threads,
+        connections,
+        cache: Arc::new(VectorCache::new()),
+        stats: &stats,
+        progress,
+        cancel,
+    };
+    let Finished { errors, interrupted } = match run.all(table.reader, scorer, writer, errors) {
         Ok(finished) => finished,
         Err(error) => {
             // What is finished is not lost with what failed. It may be the disk that failed: then it is.
@@ -128,7 +141,7 @@ pub fn embed_table(
     let place = unless_cancelled(cancel, move || Place::open(&for_place))??;
     let errors = ErrorsFile::new(errors_file::path(&run_options))?;
     options.summary.as_deref().map_or(Ok(()), AtomicFile::check)?;
-    let sources = Sources::new(options.fetch.clone())?;
+    let connections = Connections::new(Sources::new(options.fetch.clone())?).map_err(ScoreTableError::Threads)?;
     let load_options = loading(options.threads, options.precision);
     let LoadedModel { encoder, id, revision } =
         stats.time(Stage::Load, || load_with_tokenizer(&options.model, load_options, progress, cancel))?;
@@ -141,8 +154,16 @@ pub fn embed_table(
         .with_canonical_captions(options.canonicalize_captions)
         .with_batch_size(options.batch_size);
 
-    let run = Run { base: options.input.base(), threads: options.threads, stats: &stats, progress, cancel };
-    let Finished { errors, interrupted } = run.all(table.reader, sources, embedder, VectorRows(&mut output), errors)?;
+    let run = Run {
+        base: options.input.base(),
+        threads: options.threads,
+        connections,
+        cache: Arc::new(VectorCache::new()),
+        stats: &stats,
+        progress,
+        cancel,
+    };
+    let Finished { errors, interrupted } = run.all(table.reader, embedder, VectorRows(&mut output), errors)?;
     let partial = if interrupted {
         Some(output.keep_partial(options)?)
     } else {
@@ -161,6 +182,9 @@ pub fn embed_table(
 struct Run<'a> {
     base: &'a Path,
     threads: Option<NonZeroUsize>,
+    connections: Connections,
+    /// The vectors that were made before.
+    cache: Arc<VectorCache>,
     stats: &'a Arc<Stats>,
     progress: &'a dyn Progress,
     cancel: &'a Cancel,
@@ -169,9 +193,8 @@ struct Run<'a> {
 impl Run<'_> {
     /// Takes all rows their way.
     fn all(
-        &self,
+        self,
         table: Box<dyn ReadTable>,
-        sources: Sources,
         compute: impl Compute + 'static,
         writer: impl WriteRows,
         errors: ErrorsFile,
@@ -179,9 +202,9 @@ impl Run<'_> {
         let stop = Stop::new(self.cancel);
         let compute: Arc<dyn Compute> = Arc::new(compute);
         let mut join = Join::new(Box::new(writer), errors, self.stats, self.progress);
-        let fetching = Fetching::start(table, self.base, sources, join.inbox(), self.stats, &stop)?;
+        let fetching = Fetching::start(table, self.base, self.connections, join.inbox(), self.stats, &stop)?;
         let images = fetching.images();
-        let computing = Computing::start(&compute, self.threads, images, join.inbox(), self.stats, &stop)?;
+        let computing = Computing::start(&compute, self.threads, images, join.inbox(), &self.cache, self.stats, &stop)?;
         join.run(computing.count(), &stop);
         let read = fetching.end();
         computing.end();
@@ -205,23 +228,35 @@ fn load_scorer(options: &ScoreOptions, progress: &dyn Progress, cancel: &Cancel)
     let load_options = loading(options.threads, options.precision);
     for name in &options.models {
         let LoadedModel { encoder, id, revision } = load_with_tokenizer(name, load_options, progress, cancel)?;
-        let mut metrics = options.metrics.iter().map(|metric| metric.comparer(encoder.spec()));
-        let first = metrics.next().ok_or(OptionsError::Missing { flag: "--metric" })??;
-        let with_model = match scorer {
-            Some(scorer) => scorer.with_model(Arc::clone(&encoder), first),
-            None => Scorer::new(Arc::clone(&encoder), first),
-        };
-        scorer =
-            Some(metrics.try_fold(with_model, |scorer, metric| Ok::<_, MetricError>(scorer.with_metric(metric?)))?);
+        scorer = Some(put_together(scorer, encoder, options)?);
         model_ids.push(id);
         revisions.push(revision);
     }
     let scorer = scorer.ok_or(OptionsError::Missing { flag: "--model" })?;
-    let scorer = scorer
+    Ok(Loaded { scorer: set(scorer, options), model_ids, revisions })
+}
+
+/// Puts an encoder together with the metrics, and with the models before it.
+fn put_together(
+    before: Option<Scorer>,
+    encoder: Arc<dyn Encoder>,
+    options: &ScoreOptions,
+) -> Result<Scorer, ScoreTableError> {
+    let mut metrics = options.metrics.iter().map(|metric| metric.comparer(encoder.spec()));
+    let first = metrics.next().ok_or(OptionsError::Missing { flag: "--metric" })??;
+    let with_model = match before {
+        Some(scorer) => scorer.with_model(Arc::clone(&encoder), first),
+        None => Scorer::new(Arc::clone(&encoder), first),
+    };
+    Ok(metrics.try_fold(with_model, |scorer, metric| Ok::<_, MetricError>(scorer.with_metric(metric?)))?)
+}
+
+/// Sets what the options say about work with any model.
+fn set(scorer: Scorer, options: &ScoreOptions) -> Scorer {
+    scorer
         .with_decode_options(options.decode.clone())
         .with_canonical_captions(options.canonicalize_captions)
-        .with_batch_size(options.batch_size);
-    Ok(Loaded { scorer, model_ids, revisions })
+        .with_batch_size(options.batch_size)
 }
 
 /// How models are made ready by as many threads as are to work with them.

@@ -1,8 +1,10 @@
 //! A row on its way through: what it names, the record it came as, and what went wrong with it.
 
 use std::fmt;
+use std::sync::Arc;
 
 use clipgauge_core::decode::DecodeError;
+use clipgauge_core::pixels::Pixels;
 
 use crate::table::Record;
 
@@ -47,6 +49,8 @@ pub enum RowImage {
         /// What it is called, if it says.
         name: Option<String>,
     },
+    /// A picture that is decoded already, as no table has it.
+    Pixels(Arc<Pixels>),
 }
 
 impl RowImage {
@@ -55,6 +59,7 @@ impl RowImage {
         match self {
             Self::Address(address) => Some(address),
             Self::Bytes { name, .. } => name.as_deref(),
+            Self::Pixels(_) => None,
         }
     }
 
@@ -62,6 +67,7 @@ impl RowImage {
         match self {
             Self::Address(address) => address.capacity(),
             Self::Bytes { bytes, name } => bytes.capacity() + name.as_ref().map_or(0, String::capacity),
+            Self::Pixels(pixels) => pixels.rgb().len(),
         }
     }
 }

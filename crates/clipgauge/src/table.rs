@@ -295,6 +295,16 @@ pub fn open_with_texts(options: &ScoreOptions) -> Result<OpenTable, TableError> 
     open_keeping(options, format, true)
 }
 
+/// The same for batches of Arrow's that come from anywhere.
+#[cfg(feature = "parquet")]
+pub(crate) fn open_batches(
+    batches: Box<dyn arrow_array::RecordBatchReader + Send>,
+    options: &ScoreOptions,
+) -> Result<(Box<dyn ReadTable>, arrow_ipc::ArrowLayout), TableError> {
+    let (reader, layout) = arrow_ipc::open_batches(batches, options)?;
+    Ok((Box::new(reader), layout))
+}
+
 fn open_keeping(options: &ScoreOptions, format: TableFormat, keeps_rows: bool) -> Result<OpenTable, TableError> {
     let name = options.input.to_string();
     let fails = |source| TableError::Read { name: name.clone(), source };

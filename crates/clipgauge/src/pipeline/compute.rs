@@ -31,6 +31,8 @@ pub(super) struct Computed {
 pub(super) enum Values {
     /// A number for each column of scores.
     Scores(Vec<f32>),
+    /// The vector of its image alone.
+    Image(Vec<f32>),
     /// The vectors of its image and its caption.
     #[cfg(feature = "parquet")]
     Vectors(PairVectors),
@@ -41,6 +43,7 @@ impl Values {
     pub(super) fn scores(&self) -> &[f32] {
         match self {
             Self::Scores(scores) => scores,
+            Self::Image(_) => &[],
             #[cfg(feature = "parquet")]
             Self::Vectors(_) => &[],
         }

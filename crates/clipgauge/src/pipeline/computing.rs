@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::ScoreTableError;
 use super::compute::{Compute, Computed};
-use super::fetching::Fetched;
+use super::fetching::{Fetched, Picture};
 use super::join::{Message, Outcome};
 use super::queue::{Queue, Taken};
 use super::stop::Stop;
@@ -34,6 +34,7 @@ impl Computing {
         threads: Option<NonZeroUsize>,
         images: Queue<Fetched>,
         outcomes: Sender<Message>,
+        cache: &Arc<VectorCache>,
         stats: &Arc<Stats>,
         stop: &Stop,
     ) -> Result<Self, ScoreTableError> {
@@ -43,7 +44,7 @@ impl Computing {
             count,
             images,
             outcomes,
-            cache: Arc::new(VectorCache::new()),
+            cache: Arc::clone(cache),
             stats: Arc::clone(stats),
             stop: stop.clone(),
         };
@@ -140,7 +141,11 @@ impl Worker {
 }
 
 fn pair(fetched: &Fetched) -> Pair<'_> {
-    Pair { image: Image::File(&fetched.image), caption: fetched.row.caption.as_deref().unwrap_or_default() }
+    let image = match &fetched.image {
+        Picture::File(bytes) => Image::File(bytes),
+        Picture::Pixels(pixels) => Image::Pixels(pixels),
+    };
+    Pair { image, caption: fetched.row.caption.as_deref().unwrap_or_default() }
 }
 
 /// Says that a computing thread is gone, and whether it panicked.

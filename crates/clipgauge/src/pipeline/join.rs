@@ -156,8 +156,7 @@ impl<'a> Join<'a> {
                     self.errors.add(row.number, row.image_name(), error)?;
                 }
             }
-            let values = values.as_ref().map_err(|error| error.kind);
-            self.stats.time(Stage::Write, || self.writer.write(row.record, values))?;
+            self.stats.time(Stage::Write, || self.writer.write(row.record, values.as_ref()))?;
             self.progress.rows(self.stats.rows(), self.stats.failures());
             self.progress.input(ticket.position);
         }

@@ -1,13 +1,13 @@
 //! The end of the way for a run of scores: cells in the table that was read.
 
 use super::compute::Values;
-use crate::row::RowErrorKind;
+use crate::row::RowError;
 use crate::table::{Cell, Record, TableError, WriteTable};
 
 /// Takes the rows in their order, each with what was computed for it.
 pub(super) trait WriteRows: Send {
-    /// Writes a row that has values, or the kind of its failure.
-    fn write(&mut self, record: Record, values: Result<&Values, RowErrorKind>) -> Result<(), TableError>;
+    /// Writes a row that has values, or failed.
+    fn write(&mut self, record: Record, values: Result<&Values, &RowError>) -> Result<(), TableError>;
 
     /// Hands on what was written so far.
     fn flush(&mut self) -> Result<(), TableError>;
@@ -42,12 +42,12 @@ impl<'a> ScoredRows<'a> {
 }
 
 impl WriteRows for ScoredRows<'_> {
-    fn write(&mut self, record: Record, values: Result<&Values, RowErrorKind>) -> Result<(), TableError> {
+    fn write(&mut self, record: Record, values: Result<&Values, &RowError>) -> Result<(), TableError> {
         let scores = values.map(Values::scores);
         self.cells.clear();
         self.cells.extend((0..self.columns.scores).map(|column| Cell::Score(scores.ok().map(|scores| scores[column]))));
         if self.columns.has_error {
-            self.cells.push(Cell::ErrorKind(scores.err()));
+            self.cells.push(Cell::ErrorKind(scores.err().map(|error| error.kind)));
         }
         self.table.write(record, &self.cells)
     }

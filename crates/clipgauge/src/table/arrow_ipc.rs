@@ -12,7 +12,7 @@ use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
 
 use arrow_array::builder::StringBuilder;
-use arrow_array::{ArrayRef, Float32Array, RecordBatch};
+use arrow_array::{ArrayRef, Float32Array, RecordBatch, RecordBatchReader};
 use arrow_ipc::CompressionType;
 use arrow_ipc::reader::{FileReader, StreamReader};
 use arrow_ipc::writer::{FileWriter, IpcWriteOptions, StreamWriter};
@@ -69,6 +69,16 @@ pub(super) fn open_stream(
         Some(batch.map(|batch| (batch, Some(reader.get_ref().bytes))))
     });
     open(Box::new(batches), &schema, Total::Bytes(total_bytes), Kind { is_stream: true, codec }, options)
+}
+
+/// Opens batches that are in memory, or come from anywhere else.
+pub(super) fn open_batches(
+    reader: Box<dyn RecordBatchReader + Send>,
+    options: &ScoreOptions,
+) -> Result<(ArrowReader, ArrowLayout), TableError> {
+    let schema = reader.schema();
+    let batches = reader.map(|batch| batch.map(|batch| (batch, None)));
+    open(Box::new(batches), &schema, Total::Bytes(None), Kind { is_stream: true, codec: None }, options)
 }
 
 fn open(
@@ -219,20 +229,37 @@ impl ArrowLayout {
 
     /// Begins the table.
     pub(super) fn writer<'a>(self, out: Box<dyn Write + Send + 'a>) -> Result<ArrowWriter<'a>, TableError> {
-        let Self { schema, added, kind, .. } = self;
+        let kind = self.kind;
+        let schema = self.schema();
         let options = IpcWriteOptions::default().try_with_compression(kind.codec).map_err(write_error)?;
         let out = if kind.is_stream {
             Out::Stream(StreamWriter::try_new_with_options(out, &schema, options).map_err(write_error)?)
         } else {
             Out::File(FileWriter::try_new_with_options(out, &schema, options).map_err(write_error)?)
         };
-        Ok(ArrowWriter { out, schema, cells: added.iter().map(|_| Vec::new()).collect(), added, run: None })
+        Ok(self.onto(out))
+    }
+
+    /// What the written batches look like.
+    pub(crate) fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+
+    /// Begins a table whose batches are not written, but given to `take`.
+    pub(crate) fn batches<'a>(self, take: impl FnMut(RecordBatch) + Send + 'a) -> Box<dyn WriteTable + 'a> {
+        Box::new(self.onto(Out::Taken(Box::new(take))))
+    }
+
+    fn onto(self, out: Out<'_>) -> ArrowWriter<'_> {
+        let Self { schema, added, .. } = self;
+        ArrowWriter { out, schema, cells: added.iter().map(|_| Vec::new()).collect(), added, run: None }
     }
 }
 
 enum Out<'a> {
     File(FileWriter<Box<dyn Write + Send + 'a>>),
     Stream(StreamWriter<Box<dyn Write + Send + 'a>>),
+    Taken(Box<dyn FnMut(RecordBatch) + Send + 'a>),
 }
 
 /// Writes an Arrow table, a batch at a time.
@@ -271,6 +298,10 @@ impl ArrowWriter<'_> {
         match &mut self.out {
             Out::File(out) => out.write(&batch),
             Out::Stream(out) => out.write(&batch),
+            Out::Taken(take) => {
+                take(batch);
+                Ok(())
+            }
         }
     }
 
@@ -279,6 +310,7 @@ impl ArrowWriter<'_> {
         match &mut self.out {
             Out::File(out) => out.finish(),
             Out::Stream(out) => out.finish(),
+            Out::Taken(_) => Ok(()),
         }
     }
 }
@@ -307,6 +339,7 @@ impl WriteTable for ArrowWriter<'_> {
         let out = match &mut self.out {
             Out::File(out) => out.get_mut(),
             Out::Stream(out) => out.get_mut(),
+            Out::Taken(_) => return Ok(()),
         };
         out.flush().map_err(TableError::Write)
     }
