@@ -16,8 +16,8 @@ use clipgauge_testing::{Reply, Server};
 /// Long enough for any test to end before it, short enough to end one that hangs.
 const FOREVER: Duration = Duration::from_secs(30);
 
-/// Short enough to wait for.
-const SHORT: Duration = Duration::from_millis(200);
+/// Short enough to wait for, and long enough for a busy machine to begin.
+const SHORT: Duration = Duration::from_millis(1500);
 
 const MAX_BYTES: u64 = 1000;
 
@@ -119,8 +119,8 @@ fn servers_that_fail() {
         ),
         ("a body that breaks off", once.clone(), exact().cut_after(10), 2, Network, "broke off after 10 bytes"),
         ("a length that is too long", once.clone(), Reply::ok("abc").claim_length(4), 2, Network, "broke off after 3"),
-        ("no answer", impatient.clone(), Reply::stall(), 1, Timeout, "within 200ms"),
-        ("a slow body", impatient, exact().trickle(1, pause), 1, Timeout, "within 200ms"),
+        ("no answer", impatient.clone(), Reply::stall(), 1, Timeout, "within 1.5s"),
+        ("a slow body", impatient, exact().trickle(1, pause), 1, Timeout, "within 1.5s"),
         (
             "waits that take all the time",
             FetchOptions { timeout: Duration::from_secs(30), ..options() },
@@ -222,7 +222,7 @@ fn hosts_that_cannot_be_reached() {
 
     let options = FetchOptions { connect_timeout: SHORT, retries: 0, ..options() };
     let unanswered = fetch(options.clone(), &format!("https://{}/", silent.local_addr().unwrap()));
-    assert_error("TLS is not answered", unanswered, RowErrorKind::Timeout, "within 200ms");
+    assert_error("TLS is not answered", unanswered, RowErrorKind::Timeout, "within 1.5s");
 
     let plain = fetch(options, &format!("https://{}/", plain.address()));
     assert_error("not TLS", plain, RowErrorKind::Network, "no connection to `127.0.0.1:");
