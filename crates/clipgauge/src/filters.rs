@@ -7,6 +7,9 @@ use std::num::{NonZeroU32, NonZeroUsize};
 
 use serde::{Deserialize, Serialize};
 
+/// The one filter that is about columns.
+const KEEP_COLUMNS: &str = "--keep-columns";
+
 /// The filters of a run. Without any, every row and column stays.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Filters {
@@ -132,15 +135,27 @@ impl Filters {
         self.limit.map(|_| "--limit").or(self.sample.map(|_| "--sample"))
     }
 
+    /// The filters that are given, by their flags, in the order of the help.
+    pub(crate) fn given(&self) -> impl Iterator<Item = (&'static str, String)> {
+        let Self { limit, sample, min_score, max_score, top_fraction, pictures, keep_columns } = self;
+        let PictureLimits { min_size, max_aspect_ratio } = pictures;
+        let all = [
+            ("--limit", limit.map(|limit| limit.to_string())),
+            ("--sample", sample.map(|sample| sample.rows.to_string())),
+            ("--seed", sample.map(|sample| sample.seed.to_string())),
+            ("--min-score", min_score.map(|score| score.to_string())),
+            ("--max-score", max_score.map(|score| score.to_string())),
+            ("--top-fraction", top_fraction.map(|part| part.to_string())),
+            ("--min-image-size", min_size.map(|size| size.to_string())),
+            ("--max-aspect-ratio", max_aspect_ratio.map(|ratio| ratio.to_string())),
+            (KEEP_COLUMNS, keep_columns.as_ref().map(|columns| columns.join(","))),
+        ];
+        all.into_iter().filter_map(|(flag, value)| Some((flag, value?)))
+    }
+
     /// The flag for which rows of the table are not in the output, if there is one.
     pub(crate) fn chooses_rows(&self) -> Option<&'static str> {
-        let PictureLimits { min_size, max_aspect_ratio } = self.pictures;
-        self.limits()
-            .or(self.min_score.map(|_| "--min-score"))
-            .or(self.max_score.map(|_| "--max-score"))
-            .or(self.top_fraction.map(|_| "--top-fraction"))
-            .or(min_size.map(|_| "--min-image-size"))
-            .or(max_aspect_ratio.map(|_| "--max-aspect-ratio"))
+        self.given().map(|(flag, _)| flag).find(|flag| *flag != KEEP_COLUMNS)
     }
 
     /// The flag for which the table is read more than once, if there is one.

@@ -15,7 +15,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::atomic::is_special;
 use crate::file_identity::FileIdentity;
-use crate::filters::{Filters, PictureLimits};
 use crate::hub::ResolvedModel;
 use crate::options::{Input, ScoreOptions};
 
@@ -81,7 +80,7 @@ impl Fingerprint {
         if let Some(shard) = options.shard {
             all.add("--shard", shard);
         }
-        all.add_filters(&options.filters);
+        options.filters.given().for_each(|(flag, value)| all.add(flag, value));
         all.add("--diagnostics", flag(options.diagnostics));
         Ok(all)
     }
@@ -112,28 +111,6 @@ impl Fingerprint {
             self.add(&format!("{name}'s time"), time(metadata.modified()?));
         }
         Ok(())
-    }
-
-    /// Adds what is given of the filters.
-    fn add_filters(&mut self, filters: &Filters) {
-        let Filters { limit, sample, min_score, max_score, top_fraction, pictures, keep_columns } = filters;
-        let PictureLimits { min_size, max_aspect_ratio } = pictures;
-        let given = [
-            ("--limit", limit.map(|limit| limit.to_string())),
-            ("--sample", sample.map(|sample| sample.rows.to_string())),
-            ("--seed", sample.map(|sample| sample.seed.to_string())),
-            ("--min-score", min_score.map(|score| score.to_string())),
-            ("--max-score", max_score.map(|score| score.to_string())),
-            ("--top-fraction", top_fraction.map(|part| part.to_string())),
-            ("--min-image-size", min_size.map(|size| size.to_string())),
-            ("--max-aspect-ratio", max_aspect_ratio.map(|ratio| ratio.to_string())),
-            ("--keep-columns", keep_columns.as_ref().map(|columns| columns.join(","))),
-        ];
-        for (name, value) in given {
-            if let Some(value) = value {
-                self.add(name, value);
-            }
-        }
     }
 
     /// Adds a value.
