@@ -9,7 +9,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use crate::atomic::{AtomicError, AtomicFile, is_special};
-use crate::options::{Input, Output, ScoreOptions};
+use crate::options::{Output, ScoreOptions};
 use crate::row::RowError;
 
 /// The header, by which a list of an earlier run is known.
@@ -27,15 +27,14 @@ const DATA_URI_CHARACTERS: usize = 64;
 /// Where the failed rows of a run are listed: what `--errors` says, else `OUT.errors.csv` beside the output (in place:
 /// the input); `None` for a table that goes to standard output or a device, and for several in their own places.
 pub fn path(options: &ScoreOptions) -> Option<PathBuf> {
-    let table = match (&options.errors, &options.output, &options.input) {
-        (Some(path), ..) => return Some(path.clone()),
+    let table = match (&options.errors, &options.output) {
+        (Some(path), _) => return Some(path.clone()),
         // Without a slash at its end.
-        (None, Output::Folder(folder), _) => match folder.file_name() {
+        (None, Output::Folder(folder)) => match folder.file_name() {
             Some(name) => folder.with_file_name(name),
             None => return Some(folder.join(IN_FOLDER)),
         },
-        (None, Output::File(path), _) | (None, Output::InPlace, Input::File(path)) => path.clone(),
-        (None, Output::Stdout | Output::InPlace, _) => return None,
+        (None, _) => options.output_file()?.to_owned(),
     };
     (!is_special(&table)).then(|| path_of(&table))
 }
@@ -174,6 +173,7 @@ fn remove_earlier(path: &Path) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::options::Input;
     use crate::row::RowErrorKind;
 
     fn folder() -> tempfile::TempDir {

@@ -21,7 +21,7 @@ use crate::diagnostics::Diagnostics;
 use crate::file_identity::FileIdentity;
 use crate::filters::DropReason;
 use crate::fingerprint::{Difference, Fingerprint, listed};
-use crate::options::{Input, Output, ScoreOptions};
+use crate::options::ScoreOptions;
 use crate::row::{Row, RowError, RowErrorKind, RowImage};
 use entry::{Begun, Entries, Entry, Kind, MAGIC, Resumed, RowDone};
 use locked_file::{LockedFile, Stretch};
@@ -46,12 +46,8 @@ pub fn path_of(output: &Path) -> PathBuf {
 
 /// Where the journal of a run lies; `None` for one whose output is no regular file.
 pub(crate) fn path(options: &ScoreOptions) -> Option<PathBuf> {
-    let output = match (&options.output, &options.input) {
-        (Output::File(path), _) | (Output::InPlace, Input::File(path)) => path,
-        (Output::Stdout | Output::Folder(_) | Output::InPlace, _) => return None,
-    };
     // As the output does: through two names of one file, one journal is to be found.
-    AtomicFile::place_of(output).map(|place| path_of(&place))
+    AtomicFile::place_of(options.output_file()?).map(|place| path_of(&place))
 }
 
 /// By which a row is known to be the same, whatever the table says of itself: a hash of its image's address or bytes and

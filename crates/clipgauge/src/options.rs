@@ -135,6 +135,14 @@ impl ScoreOptions {
         self.overwrite || (self.resume.retry_failed && self.output == Output::InPlace)
     }
 
+    /// The one file that the table goes to; `None` for standard output, a folder, and several tables in their own places.
+    pub(crate) fn output_file(&self) -> Option<&Path> {
+        match (&self.output, &self.input) {
+            (Output::File(path), _) | (Output::InPlace, Input::File(path)) => Some(path),
+            (Output::Stdout | Output::Folder(_) | Output::InPlace, _) => None,
+        }
+    }
+
     /// All columns that are added: the scores', then the error's if there is one, then those of diagnostics.
     pub(crate) fn added_columns(&self) -> Vec<AddedColumn> {
         let added = |name, kind, flag| AddedColumn { name, kind, flag };

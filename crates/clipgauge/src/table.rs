@@ -401,11 +401,7 @@ fn open_single(options: &ScoreOptions) -> Result<OpenTable, TableError> {
 
 /// The table as its output's name says that it is compressed.
 fn compressed(OpenTable { reader, layout }: OpenTable, options: &ScoreOptions) -> OpenTable {
-    let named = match (&options.output, &options.input) {
-        (Output::File(path), _) | (Output::InPlace, Input::File(path)) => Compression::of_path(path),
-        _ => None,
-    };
-    let layout = match named {
+    let layout = match options.output_file().and_then(Compression::of_path) {
         Some((compression, _)) => Layout::Compressed(Box::new(layout), compression),
         None => layout,
     };

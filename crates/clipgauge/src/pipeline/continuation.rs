@@ -14,7 +14,7 @@ use crate::errors_file;
 use crate::file_identity::FileIdentity;
 use crate::fingerprint::Fingerprint;
 use crate::journal::{self, Ending, Journal, JournalError, JournalWriter};
-use crate::options::{Input, Output, ResumeOptions, ScoreOptions};
+use crate::options::{Input, ResumeOptions, ScoreOptions};
 use crate::progress::Progress;
 use crate::shard::{self, Shard, ShardNote};
 use crate::stats::Stats;
@@ -55,7 +55,7 @@ impl Continuation {
         progress: &dyn Progress,
         cancel: &Cancel,
     ) -> Result<Self, ScoreTableError> {
-        let (Some(path), Some(output)) = (journal::path(options), file_of(options)) else {
+        let (Some(path), Some(output)) = (journal::path(options), options.output_file()) else {
             return Ok(Self::Begin(Box::default()));
         };
         AtomicFile::check(output)?;
@@ -201,14 +201,6 @@ fn refuse(path: &Path, now: &Fingerprint, before: &Fingerprint, is_whole: bool) 
     }
 }
 
-/// The file that the table goes to.
-fn file_of(options: &ScoreOptions) -> Option<&Path> {
-    match (&options.output, &options.input) {
-        (Output::File(path), _) | (Output::InPlace, Input::File(path)) => Some(path),
-        (Output::Stdout | Output::Folder(_) | Output::InPlace, _) => None,
-    }
-}
-
 /// What is to be done when all rows are.
 pub(super) struct Closing {
     /// What decided the output.
@@ -230,7 +222,7 @@ impl Closing {
         let Some(mut journal) = journal else { return output.commit() };
         let fails = |source: io::Error| AtomicError::Write { path: journal.path().to_owned(), source };
         let Some(identity) = output.identity().map_err(fails)? else { return output.commit() };
-        if let (Some(shard), Some(part)) = (options.shard, file_of(options)) {
+        if let (Some(shard), Some(part)) = (options.shard, options.output_file()) {
             self.note(shard, options, &identity, rows, stats)?.write(part)?;
         }
         let ending = Ending { scored: stats.scored_rows(), failed: stats.failures_by_kind(), output: identity };

@@ -177,8 +177,5 @@ pub(super) fn count_failed(
 
 /// Where the output is.
 fn place(options: &ScoreOptions) -> &Path {
-    match (&options.output, &options.input) {
-        (Output::File(path), _) | (Output::InPlace, Input::File(path)) => path,
-        (Output::Stdout | Output::Folder(_) | Output::InPlace, _) => Path::new(""),
-    }
+    options.output_file().unwrap_or(Path::new(""))
 }

@@ -20,16 +20,17 @@ pub(super) enum OutputFile {
 impl OutputFile {
     /// Opens what the options say.
     pub(super) fn open(options: &ScoreOptions) -> Result<Self, ScoreTableError> {
-        let path = match (&options.output, &options.input) {
-            (Output::Folder(folder), _) => return Self::open_folder(folder),
+        if let Some(path) = options.output_file() {
+            return Ok(Self::File(AtomicFile::create(path)?));
+        }
+        match (&options.output, &options.input) {
+            (Output::Folder(folder), _) => Self::open_folder(folder),
             (Output::InPlace, Input::Several(_)) => {
                 options.input.files().try_for_each(AtomicFile::check)?;
-                return Ok(Self::Apart(PathBuf::new()));
+                Ok(Self::Apart(PathBuf::new()))
             }
-            (Output::File(path), _) | (Output::InPlace, Input::File(path)) => path,
-            (Output::Stdout | Output::InPlace, _) => return Ok(Self::Stdout(BufWriter::new(io::stdout()))),
-        };
-        Ok(Self::File(AtomicFile::create(path)?))
+            _ => Ok(Self::Stdout(BufWriter::new(io::stdout()))),
+        }
     }
 
     fn open_folder(folder: &Path) -> Result<Self, ScoreTableError> {

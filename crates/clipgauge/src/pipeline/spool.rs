@@ -16,7 +16,7 @@ use crate::atomic::is_special;
 use crate::cancel::Cancel;
 use crate::diagnostics::Diagnostics;
 use crate::filters::{DropReason, Filters};
-use crate::options::{Input, Output, ScoreOptions};
+use crate::options::ScoreOptions;
 use crate::row::RowErrorKind;
 use crate::stats::{Stage, Stats};
 use crate::table::{Cell, ReadTable, Record, TableError, WriteTable};
@@ -56,11 +56,8 @@ impl<'a> Spool<'a> {
         columns: AddedColumns,
         stats: &'a Stats,
     ) -> Result<Self, TableError> {
-        let output = match (&options.output, &options.input) {
-            (Output::File(path), _) | (Output::InPlace, Input::File(path)) if !is_special(path) => path.parent(),
-            _ => None,
-        };
-        let folder = match output {
+        let output = options.output_file().filter(|path| !is_special(path));
+        let folder = match output.and_then(Path::parent) {
             Some(folder) if folder == Path::new("") => PathBuf::from("."),
             Some(folder) => folder.to_owned(),
             None => std::env::temp_dir(),
