@@ -16,9 +16,14 @@ use crate::exit::Usage;
 
 /// What the flags of `clipgauge score` say, or which of its inputs there are not.
 pub(crate) fn score_options(args: ScoreArgs) -> Result<ScoreOptions, anyhow::Error> {
-    let ScoreArgs { inputs, output, resume, columns, filters, model, fetch, pictures, report } = args;
-    Ok(ScoreOptions {
-        input: input_of(&inputs)?,
+    Ok(score_options_for(input_of(&args.inputs)?, args))
+}
+
+/// What the flags of `clipgauge score` say about this input, whatever they say of one.
+pub(crate) fn score_options_for(input: Input, args: ScoreArgs) -> ScoreOptions {
+    let ScoreArgs { inputs: _, output, resume, columns, filters, model, fetch, pictures, report } = args;
+    ScoreOptions {
+        input,
         delimiter: output.delimiter,
         format: output.format,
         output: place(&output),
@@ -41,7 +46,7 @@ pub(crate) fn score_options(args: ScoreArgs) -> Result<ScoreOptions, anyhow::Err
         shard: resume.shard,
         filters: filters.filters(),
         diagnostics: columns.diagnostics,
-    })
+    }
 }
 
 /// What the flags of `clipgauge compare` say.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use clipgauge_core::encoder::Encoder;
 use clipgauge_core::error::LoadError;
 use clipgauge_core::family::{self, LoadOptions};
+use clipgauge_core::spec::ModelSpec;
 
 use crate::cancel::Cancel;
 use crate::fingerprint;
@@ -105,6 +106,18 @@ pub(crate) fn load_with_tokenizer(
     let model = load(name, options, progress, cancel)?;
     match model.encoder.spec().tokenizer {
         Some(_) => Ok(model),
+        None => Err(LoadingError::NoTokenizer { model: name.to_owned() }),
+    }
+}
+
+/// Finds what a model wants its images and texts to look like, fetching its small files if need be, for an encoder of the
+/// caller's own.
+pub(crate) fn spec(name: &str, progress: &dyn Progress, cancel: &Cancel) -> Result<ModelSpec, LoadingError> {
+    let model = hub::resolve_text_files(name, &HubOptions::from_env(), progress, cancel)?;
+    let read = unless_cancelled(cancel, move || family::spec(&model.files))?;
+    let spec = read.map_err(|source| LoadingError::Load { model: name.to_owned(), source })?;
+    match spec.tokenizer {
+        Some(_) => Ok(spec),
         None => Err(LoadingError::NoTokenizer { model: name.to_owned() }),
     }
 }

@@ -144,7 +144,7 @@ impl ScoreOptions {
     }
 
     /// All columns that are added: the scores', then the error's if there is one, then those of diagnostics.
-    pub(crate) fn added_columns(&self) -> Vec<AddedColumn> {
+    pub fn added_columns(&self) -> Vec<AddedColumn> {
         let added = |name, kind, flag| AddedColumn { name, kind, flag };
         let scores = self.score_columns().into_iter().map(|column| column.name);
         let scores = scores.map(|name| added(name, CellKind::Number, ColumnFlag::Score));
@@ -340,6 +340,12 @@ pub enum OptionsError {
         /// The flags.
         flags: [&'static str; 2],
     },
+    /// What is about files, for a table in memory.
+    #[error("{flag} is about tables in files, and this one is in memory; leave it away")]
+    OfFiles {
+        /// The flag.
+        flag: &'static str,
+    },
     /// Filters that make no sense, or not with this table.
     #[error(transparent)]
     Filters(#[from] FiltersError),
@@ -440,12 +446,14 @@ pub enum OptionsError {
 }
 
 /// A column that is added to a table.
-#[derive(Debug)]
-pub(crate) struct AddedColumn {
-    pub(crate) name: String,
-    pub(crate) kind: CellKind,
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AddedColumn {
+    /// Its name.
+    pub name: String,
+    /// What it holds.
+    pub kind: CellKind,
     /// The flag that asks for it.
-    pub(crate) flag: ColumnFlag,
+    pub flag: ColumnFlag,
 }
 
 /// A column with scores.

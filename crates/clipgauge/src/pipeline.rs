@@ -14,6 +14,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use clipgauge_core::encoder::Encoder;
 use clipgauge_core::family::LoadOptions;
 use clipgauge_core::metric::MetricError;
 use clipgauge_core::precision::Precision;
@@ -33,11 +34,13 @@ use crate::scorer::Scorer;
 use crate::source::Sources;
 use crate::stats::{Outcome, Stage, Stats, Summary};
 use crate::table::{self, OpenTable, ReadTable, TableError};
+use crate::vector_cache::VectorCache;
 use crate::waiting::unless_cancelled;
 
 mod best;
 mod compute;
 mod computing;
+mod connections;
 mod continuation;
 mod earlier;
 mod error;
@@ -48,6 +51,7 @@ mod output;
 mod queue;
 mod rows;
 mod selection;
+pub mod session;
 mod spool;
 mod stop;
 #[cfg(feature = "parquet")]
@@ -55,6 +59,7 @@ mod vectors;
 
 use compute::Compute;
 use computing::Computing;
+use connections::Connections;
 use continuation::Continuation;
 pub use earlier::EarlierError;
 pub use error::ScoreTableError;
@@ -99,14 +104,23 @@ pub fn score_table(
     let mut output = unless_cancelled(cancel, move || OutputFile::open(&for_output))??;
     let errors = ErrorsFile::new(errors_file::path(options))?.with_inputs(options.input.is_several());
     options.summary.as_deref().map_or(Ok(()), AtomicFile::check)?;
-    let sources = Sources::new(options.fetch.clone())?;
+    let connections = Connections::new(Sources::new(options.fetch.clone())?).map_err(ScoreTableError::Threads)?;
     let Loaded { scorer, model_ids, revisions, identities } =
         stats.time(Stage::Load, || load_scorer(options, progress, cancel))?;
+    let scorer = with_choices(scorer, options);
 
     let (known, journal, closing) = continuation.begin(options, &identities, progress)?;
-    let run = Run { base: options.input.base(), threads: options.threads, stats: &stats, progress, cancel };
+    let run = Run {
+        base: options.input.base(),
+        threads: options.threads,
+        connections,
+        cache: Arc::new(VectorCache::new()),
+        stats: &stats,
+        progress,
+        cancel,
+    };
     let places = Places { known, errors, journal };
-    let work = |reader, writer: Box<dyn WriteRows + '_>| run.all(reader, sources, scorer, writer, places);
+    let work = |reader, writer: Box<dyn WriteRows + '_>| run.all(reader, scorer, writer, places);
     let finished = write_table(&run, options, table, &mut output, work);
     let Finished { errors, interrupted, rows, journal } = match finished {
         Ok(finished) => finished,
@@ -153,11 +167,7 @@ fn write_table(
     output: &mut OutputFile,
     work: impl FnOnce(Box<dyn ReadTable>, Box<dyn WriteRows + '_>) -> Result<Finished, ScoreTableError>,
 ) -> Result<Finished, ScoreTableError> {
-    let columns = AddedColumns {
-        scores: options.score_columns().len(),
-        has_error: options.error_column.is_some(),
-        has_diagnostics: options.diagnostics,
-    };
+    let columns = AddedColumns::of(options);
     let Some(fraction) = options.filters.top_fraction else {
         let rows = table.layout.writer(Box::new(output))?;
         return work(table.reader, Box::new(ScoredRows::new(rows, columns, &options.filters, run.stats)));
@@ -211,7 +221,7 @@ pub fn embed_table(
     let place = unless_cancelled(cancel, move || Place::open(&for_place))??;
     let errors = ErrorsFile::new(errors_file::path(&run_options))?.with_inputs(options.input.is_several());
     options.summary.as_deref().map_or(Ok(()), AtomicFile::check)?;
-    let sources = Sources::new(options.fetch.clone())?;
+    let connections = Connections::new(Sources::new(options.fetch.clone())?).map_err(ScoreTableError::Threads)?;
     let load_options = loading(options.threads, options.precision);
     let LoadedModel { encoder, id, revision, .. } =
         stats.time(Stage::Load, || load_with_tokenizer(&options.model, load_options, progress, cancel))?;
@@ -224,10 +234,17 @@ pub fn embed_table(
         .with_canonical_captions(options.canonicalize_captions)
         .with_batch_size(options.batch_size);
 
-    let run = Run { base: options.input.base(), threads: options.threads, stats: &stats, progress, cancel };
-    let places = Places { known: KnownRows::default(), errors, journal: None };
+    let run = Run {
+        base: options.input.base(),
+        threads: options.threads,
+        connections,
+        cache: Arc::new(VectorCache::new()),
+        stats: &stats,
+        progress,
+        cancel,
+    };
     let rows = Box::new(VectorRows(&mut output));
-    let Finished { errors, interrupted, .. } = run.all(table.reader, sources, embedder, rows, places)?;
+    let Finished { errors, interrupted, .. } = run.all(table.reader, embedder, rows, Places::only(errors))?;
     let partial = if interrupted {
         Some(output.keep_partial(options)?)
     } else {
@@ -250,10 +267,20 @@ struct Places {
     journal: Option<JournalWriter>,
 }
 
+impl Places {
+    /// Those of a run that is not gone on with.
+    fn only(errors: ErrorsFile) -> Self {
+        Self { known: KnownRows::default(), errors, journal: None }
+    }
+}
+
 /// What the parts of a run share.
 struct Run<'a> {
     base: &'a Path,
     threads: Option<NonZeroUsize>,
+    connections: Connections,
+    /// The vectors that were made before.
+    cache: Arc<VectorCache>,
     stats: &'a Arc<Stats>,
     progress: &'a dyn Progress,
     cancel: &'a Cancel,
@@ -264,7 +291,6 @@ impl Run<'_> {
     fn all(
         &self,
         table: Box<dyn ReadTable>,
-        sources: Sources,
         compute: impl Compute + 'static,
         writer: Box<dyn WriteRows + '_>,
         places: Places,
@@ -273,9 +299,10 @@ impl Run<'_> {
         let stop = Stop::new(self.cancel);
         let compute: Arc<dyn Compute> = Arc::new(compute);
         let mut join = Join::new(writer, errors, journal, self.stats, self.progress);
-        let fetching = Fetching::start(table, known, self.base, sources, join.inbox(), self.stats, &stop)?;
+        let connections = self.connections.clone();
+        let fetching = Fetching::start(table, known, self.base, connections, join.inbox(), self.stats, &stop)?;
         let images = fetching.images();
-        let computing = Computing::start(&compute, self.threads, images, join.inbox(), self.stats, &stop)?;
+        let computing = Computing::start(&compute, self.threads, images, join.inbox(), &self.cache, self.stats, &stop)?;
         join.run(computing.count(), &stop);
         let read = fetching.end();
         computing.end();
@@ -302,26 +329,41 @@ fn load_scorer(options: &ScoreOptions, progress: &dyn Progress, cancel: &Cancel)
     for name in &options.models {
         let LoadedModel { encoder, id, revision, identity } =
             load_with_tokenizer(name, load_options, progress, cancel)?;
-        let mut metrics = options.metrics.iter().map(|metric| metric.comparer(encoder.spec()));
-        let first = metrics.next().ok_or(OptionsError::Missing { flag: "--metric" })??;
-        let with_model = match scorer {
-            Some(scorer) => scorer.with_model(Arc::clone(&encoder), first),
-            None => Scorer::new(Arc::clone(&encoder), first),
-        };
-        scorer =
-            Some(metrics.try_fold(with_model, |scorer, metric| Ok::<_, MetricError>(scorer.with_metric(metric?)))?);
+        scorer = Some(put_together(scorer, encoder, options)?);
         model_ids.push(id);
         revisions.push(revision);
         identities.push(identity);
     }
     let scorer = scorer.ok_or(OptionsError::Missing { flag: "--model" })?;
-    let scorer = scorer
+    Ok(Loaded { scorer: set(scorer, options), model_ids, revisions, identities })
+}
+
+/// Puts an encoder together with the metrics, and with the models before it.
+fn put_together(
+    before: Option<Scorer>,
+    encoder: Arc<dyn Encoder>,
+    options: &ScoreOptions,
+) -> Result<Scorer, ScoreTableError> {
+    let mut metrics = options.metrics.iter().map(|metric| metric.comparer(encoder.spec()));
+    let first = metrics.next().ok_or(OptionsError::Missing { flag: "--metric" })??;
+    let with_model = match before {
+        Some(scorer) => scorer.with_model(Arc::clone(&encoder), first),
+        None => Scorer::new(Arc::clone(&encoder), first),
+    };
+    Ok(metrics.try_fold(with_model, |scorer, metric| Ok::<_, MetricError>(scorer.with_metric(metric?)))?)
+}
+
+/// Sets what the options say about work with any model.
+fn set(scorer: Scorer, options: &ScoreOptions) -> Scorer {
+    scorer
         .with_decode_options(options.decode.clone())
-        .with_picture_limits(options.filters.pictures)
-        .with_counted_tokens(options.diagnostics)
         .with_canonical_captions(options.canonicalize_captions)
-        .with_batch_size(options.batch_size);
-    Ok(Loaded { scorer, model_ids, revisions, identities })
+        .with_batch_size(options.batch_size)
+}
+
+/// Sets what the options say about the rows of one table.
+fn with_choices(scorer: Scorer, options: &ScoreOptions) -> Scorer {
+    scorer.with_picture_limits(options.filters.pictures).with_counted_tokens(options.diagnostics)
 }
 
 /// How models are made ready by as many threads as are to work with them.

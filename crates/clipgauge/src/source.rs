@@ -1,6 +1,7 @@
 //! From an address to bytes, over every kind of source. Each kind is a file below this one; what they share is the
 //! limit of fetches under way, and that equal addresses are fetched once.
 
+mod at_once;
 pub mod file;
 pub mod http;
 pub mod inline;
@@ -16,6 +17,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::address::Address;
 use crate::row::{RowError, RowErrorKind};
+pub use at_once::{FetchError, fetch_all};
 use file::FileSource;
 use http::HttpSource;
 use inline::InlineSource;
@@ -163,8 +165,8 @@ impl Default for FetchOptions {
 #[derive(Debug)]
 pub struct Sources {
     max_bytes: u64,
-    file: FileSource,
-    http: HttpSource,
+    file: Arc<FileSource>,
+    http: Arc<HttpSource>,
     inline: InlineSource,
     shared: Shared,
 }
@@ -180,11 +182,23 @@ impl Sources {
         let turns = Arc::new(Semaphore::new(options.concurrency.min(Semaphore::MAX_PERMITS)));
         Ok(Self {
             max_bytes: options.max_bytes,
-            file: FileSource::new(options.max_bytes, Arc::clone(&turns)),
+            file: Arc::new(FileSource::new(options.max_bytes, Arc::clone(&turns))),
             inline: InlineSource::new(options.max_bytes),
-            http: HttpSource::new(options, turns)?,
+            http: Arc::new(HttpSource::new(options, turns)?),
             shared: Shared::new(),
         })
+    }
+
+    /// The same sources, with their connections and limits, but nothing kept of what was fetched: for another run, since a
+    /// picture may have changed.
+    pub(crate) fn anew(&self) -> Self {
+        Self {
+            max_bytes: self.max_bytes,
+            file: Arc::clone(&self.file),
+            http: Arc::clone(&self.http),
+            inline: InlineSource::new(self.max_bytes),
+            shared: Shared::new(),
+        }
     }
 
     /// Refuses an image that came with its row if a fetched one of its size would be refused.

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::ScoreTableError;
 use super::compute::{Compute, Computed};
-use super::fetching::Fetched;
+use super::fetching::{Fetched, Picture};
 use super::join::{Message, Outcome};
 use super::queue::{Queue, Taken};
 use super::stop::Stop;
@@ -35,6 +35,7 @@ impl Computing {
         threads: Option<NonZeroUsize>,
         images: Queue<Fetched>,
         outcomes: Sender<Message>,
+        cache: &Arc<VectorCache>,
         stats: &Arc<Stats>,
         stop: &Stop,
     ) -> Result<Self, ScoreTableError> {
@@ -44,7 +45,7 @@ impl Computing {
             count,
             images,
             outcomes,
-            cache: Arc::new(VectorCache::new()),
+            cache: Arc::clone(cache),
             stats: Arc::clone(stats),
             stop: stop.clone(),
         };
@@ -122,7 +123,7 @@ impl Worker {
         for (fetched, computed) in batch.into_iter().zip(computed) {
             let Fetched { row, ticket, image, fetch_ms, .. } = fetched;
             let Computed { values, mut diagnostics } = computed;
-            diagnostics.bytes = Some(image.len() as u64);
+            diagnostics.bytes = image.file_size();
             diagnostics.fetch_ms = fetch_ms;
             diagnostics.encode_ms = values.is_ok().then_some(share);
             let outcome = Outcome { row, ticket, values, diagnostics, is_taken_over: false };
@@ -146,7 +147,11 @@ impl Worker {
 }
 
 fn pair(fetched: &Fetched) -> Pair<'_> {
-    Pair { image: Image::File(&fetched.image), caption: fetched.row.caption.as_deref().unwrap_or_default() }
+    let image = match &fetched.image {
+        Picture::File(bytes) => Image::File(bytes),
+        Picture::Pixels(pixels) => Image::Pixels(pixels),
+    };
+    Pair { image, caption: fetched.row.caption.as_deref().unwrap_or_default() }
 }
 
 /// Says that a computing thread is gone, and whether it panicked.

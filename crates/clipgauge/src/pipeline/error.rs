@@ -46,6 +46,9 @@ pub enum ScoreTableError {
     /// The run was to end before it had begun.
     #[error("the run was ended before its first row")]
     Interrupted,
+    /// Work whose results are worth nothing by halves was ended.
+    #[error("the run was ended before its last row")]
+    Cancelled,
     /// The system gives no more threads.
     #[error("no thread can be started")]
     Threads(#[source] std::io::Error),
@@ -65,9 +68,10 @@ impl ScoreTableError {
         }
     }
 
-    /// Whether the run ended because it was asked to, before its first row.
+    /// Whether the run ended because it was asked to, with nothing to show for it.
     pub fn is_interrupted(&self) -> bool {
-        matches!(self, Self::Interrupted) || matches!(self, Self::Model(error) if error.is_interrupted())
+        matches!(self, Self::Interrupted | Self::Cancelled)
+            || matches!(self, Self::Model(error) if error.is_interrupted())
     }
 
     /// Whether the reader of the output has gone away, which is no failure of anybody's.

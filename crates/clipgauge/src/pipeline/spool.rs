@@ -17,7 +17,7 @@ use crate::cancel::Cancel;
 use crate::diagnostics::Diagnostics;
 use crate::filters::{DropReason, Filters};
 use crate::options::ScoreOptions;
-use crate::row::RowErrorKind;
+use crate::row::RowError;
 use crate::stats::{Stage, Stats};
 use crate::table::{Cell, ReadTable, Record, TableError, WriteTable};
 
@@ -106,12 +106,7 @@ impl<'a> Spool<'a> {
 }
 
 impl WriteRows for Spool<'_> {
-    fn write(
-        &mut self,
-        _: Record,
-        values: Result<&Values, RowErrorKind>,
-        known: &Diagnostics,
-    ) -> Result<(), TableError> {
+    fn write(&mut self, _: Record, values: Result<&Values, &RowError>, known: &Diagnostics) -> Result<(), TableError> {
         let reason = drop_reason(self.filters, values);
         reason.into_iter().for_each(|reason| self.stats.dropped(reason));
         let score = values.ok().and_then(|values| values.scores().first().copied());
