@@ -34,7 +34,9 @@ def pictures(count: int) -> list[Path]:
     paths = [folder / f"{index:04}.jpg" for index in range(count)]
     for index, path in enumerate(paths):
         if not path.exists():
-            path.write_bytes(sources[index % len(sources)].read_bytes() + index.to_bytes(4, "little"))
+            path.write_bytes(
+                sources[index % len(sources)].read_bytes() + index.to_bytes(4, "little")
+            )
     return paths
 
 
@@ -53,7 +55,9 @@ def feed_clipgauge(paths: list[Path], cores: int) -> Arrivals:
         def encode_texts(self, tokens: clipgauge.Tokens) -> numpy.ndarray:
             raise NotImplementedError
 
-    scorer = clipgauge.Scorer(encoder=Nothing(), spec=str(MODEL), threads=cores, batch_size=BATCH)
+    scorer = clipgauge.Scorer(
+        encoder=Nothing(), spec=str(MODEL), threads=cores, batch_size=BATCH
+    )
     scorer.embed_images(paths, errors="raise")
     return arrivals
 
@@ -66,7 +70,9 @@ def feed_dataloader(paths: list[Path], cores: int, way: str) -> Arrivals:
     from transformers.models.clip.image_processing_clip import CLIPImageProcessor
     from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
-    processor = (CLIPImageProcessorPil if way == "pil" else CLIPImageProcessor).from_pretrained(MODEL)
+    processor = (
+        CLIPImageProcessorPil if way == "pil" else CLIPImageProcessor
+    ).from_pretrained(MODEL)
 
     def decoded(path: Path) -> "Image.Image | torch.Tensor":
         if way == "torchvision-tensors":
@@ -90,14 +96,20 @@ def feed_dataloader(paths: list[Path], cores: int, way: str) -> Arrivals:
 
     arrivals: Arrivals = []
     # A worker process for each core: with none, decoding would wait for the model.
-    for batch in DataLoader(Pictures(), batch_size=BATCH, num_workers=cores, collate_fn=together):
+    for batch in DataLoader(
+        Pictures(), batch_size=BATCH, num_workers=cores, collate_fn=together
+    ):
         arrivals.append((time.perf_counter(), len(batch)))
     return arrivals
 
 
 def child(way: str, count: int, cores: int) -> None:
     paths = pictures(count)
-    arrivals = feed_clipgauge(paths, cores) if way == OURS else feed_dataloader(paths, cores, way)
+    arrivals = (
+        feed_clipgauge(paths, cores)
+        if way == OURS
+        else feed_dataloader(paths, cores, way)
+    )
     if sum(images for _, images in arrivals) != count:
         raise SystemExit(f"{way} gave another number of images than {count}")
     # Those that are under way at the start.
@@ -108,29 +120,55 @@ def child(way: str, count: int, cores: int) -> None:
 
 def rate(way: str, count: int, cores: int) -> float:
     """Images a second and core."""
-    command = ["taskset", "-c", ",".join(map(str, measure.allowed_cores()[:cores])), sys.executable, __file__]
+    command = [
+        "taskset",
+        "-c",
+        ",".join(map(str, measure.allowed_cores()[:cores])),
+        sys.executable,
+        __file__,
+    ]
     command += ["--way", way, "--images", str(count), "--cores", str(cores)]
-    return float(json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout))
+    return float(
+        json.loads(
+            subprocess.run(
+                command, check=True, stdout=subprocess.PIPE, text=True
+            ).stdout
+        )
+    )
 
 
 def compare(count: int, cores: int, rounds: int) -> None:
     tried = {way: rate(way, count // 2, cores) for way in THEIRS}
     best = max(tried, key=lambda way: tried[way])
-    print(f"\ncores: {cores}; tried: " + ", ".join(f"{way} {tried[way]:.0f}" for way in THEIRS))
-    pairs = [(rate(OURS, count, cores), rate(best, count, cores)) for _ in range(rounds)]
-    for name, found in ((OURS, [ours for ours, _ in pairs]), (f"DataLoader, {best}", [other for _, other in pairs])):
-        print(f"{name}: {statistics.median(found):.0f} images/s a core ({min(found):.0f}–{max(found):.0f})")
+    print(
+        f"\ncores: {cores}; tried: "
+        + ", ".join(f"{way} {tried[way]:.0f}" for way in THEIRS)
+    )
+    pairs = [
+        (rate(OURS, count, cores), rate(best, count, cores)) for _ in range(rounds)
+    ]
+    for name, found in (
+        (OURS, [ours for ours, _ in pairs]),
+        (f"DataLoader, {best}", [other for _, other in pairs]),
+    ):
+        print(
+            f"{name}: {statistics.median(found):.0f} images/s a core ({min(found):.0f}–{max(found):.0f})"
+        )
     ratios = [ours / other for ours, other in pairs]
     ratio = statistics.median(ratios)
     holds = "holds" if ratio >= BAR else "does not hold"
-    print(f"clipgauge is faster: {ratio:.2f}× ({min(ratios):.2f}–{max(ratios):.2f}); bar {BAR}×: {holds}")
+    print(
+        f"clipgauge is faster: {ratio:.2f}× ({min(ratios):.2f}–{max(ratios):.2f}); bar {BAR}×: {holds}"
+    )
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--images", type=int, default=1024)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--way", choices=(OURS, *THEIRS), help="one run of it, in this process")
+    parser.add_argument(
+        "--way", choices=(OURS, *THEIRS), help="one run of it, in this process"
+    )
     parser.add_argument("--cores", type=int, help="with --way, how many it has")
     options = parser.parse_args()
     if options.way:
@@ -140,7 +178,9 @@ if __name__ == "__main__":
         import measure
 
         described = machine.describe()
-        print(f"{described['date']}, {described['processor']}, {described['instructions']}")
+        print(
+            f"{described['date']}, {described['processor']}, {described['instructions']}"
+        )
         print(", ".join(f"{package} {version(package)}" for package in PACKAGES))
         for cores in sorted({1, len(measure.allowed_cores())}):
             compare(options.images, cores, options.rounds)

@@ -38,7 +38,11 @@ def table(rows: int) -> Path:
     pictures = [str(picture) for picture in feed.pictures(rows)]
     numbered = [f"{captions[index % len(captions)]} {index}" for index in range(rows)]
     # Small row groups, so that engines have something to share out.
-    pq.write_table(pa.table({"id": range(rows), "url": pictures, "caption": numbered}), path, row_group_size=128)
+    pq.write_table(
+        pa.table({"id": range(rows), "url": pictures, "caption": numbered}),
+        path,
+        row_group_size=128,
+    )
     return path
 
 
@@ -46,7 +50,9 @@ def plain(cores: int) -> Callable[[Path, Path], None]:
     import clipgauge
 
     def score(pairs: Path, scored: Path) -> None:
-        clipgauge.score_table(pairs, scored / "scored.parquet", model=MODEL, threads=cores)
+        clipgauge.score_table(
+            pairs, scored / "scored.parquet", model=MODEL, threads=cores
+        )
 
     return score
 
@@ -59,7 +65,9 @@ def ray(cores: int) -> Callable[[Path, Path], None]:
     data.DataContext.get_current().enable_progress_bars = False
 
     def score(pairs: Path, scored: Path) -> None:
-        clipgauge.ray.score(data.read_parquet(str(pairs)), model=MODEL).write_parquet(str(scored))
+        clipgauge.ray.score(data.read_parquet(str(pairs)), model=MODEL).write_parquet(
+            str(scored)
+        )
 
     return score
 
@@ -80,7 +88,9 @@ def spark(cores: int) -> Callable[[Path, Path], None]:
 
     def score(pairs: Path, scored: Path) -> None:
         frame = session.read.parquet(str(pairs))
-        clipgauge.spark.score(frame, model=MODEL).write.mode("overwrite").parquet(str(scored))
+        clipgauge.spark.score(frame, model=MODEL).write.mode("overwrite").parquet(
+            str(scored)
+        )
 
     return score
 
@@ -107,9 +117,21 @@ def child(engine: str, rows: int, cores: int) -> None:
 
 
 def seconds_a_row(engine: str, rows: int, cores: int) -> float:
-    command = ["taskset", "-c", ",".join(map(str, measure.allowed_cores()[:cores])), sys.executable, __file__]
+    command = [
+        "taskset",
+        "-c",
+        ",".join(map(str, measure.allowed_cores()[:cores])),
+        sys.executable,
+        __file__,
+    ]
     command += ["--engine", engine, "--rows", str(rows), "--cores", str(cores)]
-    return float(json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.splitlines()[-1]))
+    return float(
+        json.loads(
+            subprocess.run(
+                command, check=True, stdout=subprocess.PIPE, text=True
+            ).stdout.splitlines()[-1]
+        )
+    )
 
 
 if __name__ == "__main__":
@@ -117,7 +139,9 @@ if __name__ == "__main__":
     parser.add_argument("--rows", type=int, default=1000)
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--cores", type=int, default=2)
-    parser.add_argument("--engine", choices=ENGINES, help="one run of it, in this process")
+    parser.add_argument(
+        "--engine", choices=ENGINES, help="one run of it, in this process"
+    )
     options = parser.parse_args()
     if options.engine:
         child(options.engine, options.rows, options.cores)
@@ -126,14 +150,25 @@ if __name__ == "__main__":
         import measure
 
         described = machine.describe()
-        print(f"{described['date']}, {described['processor']}, {described['instructions']}; cores: {options.cores}")
+        print(
+            f"{described['date']}, {described['processor']}, {described['instructions']}; cores: {options.cores}"
+        )
         print(", ".join(f"{package} {version(package)}" for package in PACKAGES))
         rounds = [
-            {engine: seconds_a_row(engine, options.rows, options.cores) for engine in ENGINES}
+            {
+                engine: seconds_a_row(engine, options.rows, options.cores)
+                for engine in ENGINES
+            }
             for _ in range(options.rounds)
         ]
         for engine in ENGINES:
             took = statistics.median(one[engine] for one in rounds)
             over = statistics.median(one[engine] / one["plain"] - 1 for one in rounds)
-            holds = "" if engine == "plain" else f"; {over:+.1%} over plain, bar {BAR:.0%}: {'holds' if over <= BAR else 'does not hold'}"
-            print(f"{engine}: {1 / took:.2f} rows/s, {1 / took / options.cores:.2f} a core{holds}")
+            holds = (
+                ""
+                if engine == "plain"
+                else f"; {over:+.1%} over plain, bar {BAR:.0%}: {'holds' if over <= BAR else 'does not hold'}"
+            )
+            print(
+                f"{engine}: {1 / took:.2f} rows/s, {1 / took / options.cores:.2f} a core{holds}"
+            )

@@ -31,10 +31,12 @@ impl PythonEncoder {
         count: usize,
         batch: impl for<'py> FnOnce(Python<'py>) -> PyResult<Bound<'py, PyAny>>,
     ) -> Result<Embeddings, EncodeError> {
-        // Before Python's lock, which a thread that waits here must not hold.
+        // Before the turn, so that arrays are filled while the object still works on the batch before.
+        let batch = Python::attach(|py| batch(py).map(Bound::unbind));
+        // Without Python's lock, which a thread that waits here must not hold.
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         let encoded = Python::attach(|py| {
-            let vectors = self.object.call_method1(py, method, (batch(py)?,))?;
+            let vectors = self.object.call_method1(py, method, (batch?,))?;
             let vectors = py.import("numpy")?.call_method1("ascontiguousarray", (vectors, "float32"))?;
             let vectors: PyReadonlyArray2<'_, f32> = vectors.extract().map_err(|_| {
                 PyValueError::new_err(format!(
@@ -60,16 +62,17 @@ impl Encoder for PythonEncoder {
     }
 
     fn encode_images(&self, batch: &PixelBatch) -> Result<Embeddings, EncodeError> {
-        self.encode("encode_images", batch.len(), |py| match batch {
+        let count = batch.len();
+        // Tens of megabytes, copied before Python's lock is taken.
+        let batch = batch.clone();
+        self.encode("encode_images", count, |py| match batch {
             PixelBatch::Pictures { values, height, width } => {
-                let shape = [batch.len(), 3, *height, *width];
-                Ok(PyArray1::from_slice(py, values).reshape(shape)?.into_any())
+                Ok(PyArray1::from_vec(py, values).reshape([count, 3, height, width])?.into_any())
             }
             PixelBatch::Patches { values, max_patches, patch_width, grids } => {
-                let shape = [batch.len(), *max_patches, *patch_width];
-                let values = PyArray1::from_slice(py, values).reshape(shape)?;
+                let values = PyArray1::from_vec(py, values).reshape([count, max_patches, patch_width])?;
                 let grids: Vec<i64> = grids.iter().flatten().map(|&side| i64::from(side)).collect();
-                let grids = PyArray1::from_vec(py, grids).reshape([batch.len(), 2])?;
+                let grids = PyArray1::from_vec(py, grids).reshape([count, 2])?;
                 py.import("clipgauge._encoder")?.call_method1("patches", (values, grids))
             }
         })

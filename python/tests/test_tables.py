@@ -163,7 +163,7 @@ def test_pictures_in_tables(table: pa.Table, examples: Examples, scores: NDArray
 
 def test_what_is_no_table_is_refused(table: pa.Table, tmp_path: Path, scorer: clipgauge.Scorer) -> None:
     with pytest.raises(TypeError, match="a list is no table"):
-        clipgauge.score_table([1], model="pictoclip")  # type: ignore[call-overload]
+        clipgauge.score_table([1], model="pictoclip")  # type: ignore[list-item]
     with pytest.raises(clipgauge.OptionsError, match="give `output`"):
         clipgauge.score_table("pairs.csv", model="pictoclip")
     with pytest.raises(clipgauge.OptionsError, match="given back"):

@@ -147,7 +147,7 @@ def test_a_row_that_kills_its_process_ends_the_job_and_is_named() -> None:
     )
     scored = clipgauge.ray.score(
         ray.data.from_arrow(rows),
-        encoder=Fragile(),
+        encoder=Fragile,
         spec="pictoclip",
         rows_per_batch=20,
     )

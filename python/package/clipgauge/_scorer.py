@@ -246,7 +246,9 @@ class Scorer:
             OptionsError: An option is unknown or means nothing.
 
         """
-        of_the_scorer = sorted(options.keys() & (ScoreTableOptions.__annotations__.keys() - TableOptions.__annotations__.keys()))
+        of_the_scorer = sorted(
+            options.keys() & (ScoreTableOptions.__annotations__.keys() - TableOptions.__annotations__.keys())
+        )
         if of_the_scorer:
             msg = f"`{of_the_scorer[0]}` is not about a table: give it to `Scorer`"
             raise OptionsError(msg)

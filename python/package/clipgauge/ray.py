@@ -8,7 +8,7 @@ that pixels never enter the object store. Ray does placement, retries and back-p
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Callable
 
 import pyarrow as pa
 import ray
@@ -37,7 +37,7 @@ MAX_RESTARTS = 3
 def score(
     dataset: ray.data.Dataset,
     *,
-    encoder: Encoder | None = None,
+    encoder: Encoder | Callable[[], Encoder] | None = None,
     spec: str | None = None,
     rows_per_batch: int = ROWS_PER_BATCH,
     actors: int | tuple[int, int] | None = None,
@@ -56,7 +56,8 @@ def score(
 
     Args:
         dataset: Rows with an image and a caption, from anywhere (`read_parquet`, `read_csv`, `read_webdataset`, …).
-        encoder: An encoder of one's own, with its `spec`; see `clipgauge.Scorer`.
+        encoder: An encoder of one's own, with its `spec`; see `clipgauge.Scorer`. A class or function of no arguments is
+            called on each worker, which finds its GPU there.
         spec: The model whose files say how images and texts are to be preprocessed for it.
         rows_per_batch: Rows that an actor takes at once.
         actors: How many actors there are, or the least and the most; at most one for each node, if not given. Each holds
@@ -86,7 +87,8 @@ def score(
     return dataset.map_batches(
         _Actor,
         fn_constructor_kwargs={
-            "of_the_scorer": {**of_the_scorer, "encoder": encoder, "spec": spec},
+            "of_the_scorer": {**of_the_scorer, "spec": spec},
+            "encoder": encoder,
             "of_a_batch": of_a_batch,
             "attempts": Attempts(attempts, most=max_restarts),
         },
@@ -104,8 +106,16 @@ def score(
 class _Actor:
     """Holds a model, and scores one batch after the other."""
 
-    def __init__(self, of_the_scorer: dict[str, Any], of_a_batch: dict[str, Any], attempts: Attempts) -> None:
-        self._scorer = Scorer(**of_the_scorer)
+    def __init__(
+        self,
+        of_the_scorer: dict[str, Any],
+        encoder: Encoder | Callable[[], Encoder] | None,
+        of_a_batch: dict[str, Any],
+        attempts: Attempts,
+    ) -> None:
+        is_one = encoder is None or (hasattr(encoder, "encode_images") and not isinstance(encoder, type))
+        made: Any = encoder if is_one else encoder()  # type: ignore[misc, operator]
+        self._scorer = Scorer(**of_the_scorer, encoder=made)
         self._options = of_a_batch
         self._attempts = attempts
 
