@@ -51,7 +51,10 @@ pub(crate) fn of_run(py: Python<'_>, error: &ScoreTableError) -> PyErr {
         }
         // Signals are asked for where the caller waits, and raise their own.
         _ if error.is_interrupted() => return PyKeyboardInterrupt::new_err(sentence(error)),
-        ScoreTableError::Options(_) | ScoreTableError::Source(_) | ScoreTableError::Metric(_) => "OptionsError",
+        ScoreTableError::Options(_)
+        | ScoreTableError::Source(_)
+        | ScoreTableError::Metric(_)
+        | ScoreTableError::Cache(_) => "OptionsError",
         ScoreTableError::Table(_)
         | ScoreTableError::File(_)
         | ScoreTableError::Journal(_)

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clipgauge::inputs;
-use clipgauge::options::Input;
+use clipgauge::options::{Input, ScoreOptions};
 use clipgauge::pipeline::score_table;
 use clipgauge::source::fetch_all;
 use pyo3::exceptions::PyKeyboardInterrupt;
@@ -25,8 +25,9 @@ pub(crate) fn score_file(
     keywords: &Bound<'_, PyDict>,
     progress: Option<&Bound<'_, PyAny>>,
 ) -> PyResult<(String, String)> {
-    let input = inputs::expand(&inputs).map_err(|error| errors::of_inputs(py, &error))?;
-    let options = options::score_options(input, output, keywords)?;
+    let options = options::score_options(Input::Stdin, output, keywords)?;
+    let input = py.detach(|| inputs::expand(&inputs, &options.fetch)).map_err(|error| errors::of_inputs(py, &error))?;
+    let options = ScoreOptions { input, ..options };
     let mut partial = None;
     let scored = wait(py, progress, |progress, cancel| {
         let scored = score_table(&options, progress, cancel);

@@ -101,7 +101,7 @@ def test_failures_are_nan_or_raised_or_returned(scorer: clipgauge.Scorer, exampl
         None,
         float("nan"),
         b"",
-        "s3://b/k",
+        "ftp://b/k",
     ]
     captions: list[str | None] = ["a cat", "b", "c", "d", "e", "f", "g"]
     images, captions = [*images, examples.images[0]], [*captions, None]

@@ -139,7 +139,7 @@ fn keyword(flag: &Arg) -> Option<Keyword> {
         Some("X" | "F" | "R") => Takes::Decimal,
         Some("TIME") => Takes::Time,
         Some("SIZE") => Takes::Size,
-        Some("FILE" | "OUT") => Takes::Path,
+        Some("FILE" | "OUT" | "DIR") => Takes::Path,
         _ => Takes::Text,
     };
     let defaults = flag.get_default_values();

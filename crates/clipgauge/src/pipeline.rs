@@ -12,15 +12,17 @@
 use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::SystemTime;
 
+use clipgauge_core::decode::DecodeOptions;
 use clipgauge_core::encoder::Encoder;
 use clipgauge_core::family::LoadOptions;
 use clipgauge_core::metric::MetricError;
+use clipgauge_core::model_files::ModelFiles;
 use clipgauge_core::precision::Precision;
 
 use crate::atomic::AtomicFile;
 use crate::cancel::Cancel;
+use crate::disk_cache::{CacheError, DiskCache, Identity};
 #[cfg(feature = "parquet")]
 use crate::embed::{EmbedOptions, Embedder};
 use crate::errors_file::{self, ErrorsFile};
@@ -28,25 +30,24 @@ use crate::journal::{self, JournalWriter};
 use crate::loading::{LoadedModel, load_with_tokenizer};
 #[cfg(feature = "parquet")]
 use crate::options::Output;
-use crate::options::{Input, OptionsError, ScoreOptions};
+use crate::options::{OptionsError, ScoreOptions};
 use crate::progress::Progress;
 use crate::scorer::Scorer;
-use crate::source::Sources;
 use crate::stats::{Outcome, Stage, Stats, Summary};
-use crate::table::{self, OpenTable, ReadTable, TableError};
+use crate::table::{self, Connections, OpenTable, ReadTable, TableError};
 use crate::vector_cache::VectorCache;
 use crate::waiting::unless_cancelled;
 
 mod best;
 mod compute;
 mod computing;
-mod connections;
 mod continuation;
 mod earlier;
 mod error;
 mod fetching;
 mod join;
 mod known;
+mod live_sources;
 mod output;
 mod queue;
 mod rows;
@@ -59,13 +60,13 @@ mod vectors;
 
 use compute::Compute;
 use computing::Computing;
-use connections::Connections;
 use continuation::Continuation;
 pub use earlier::EarlierError;
 pub use error::ScoreTableError;
 use fetching::Fetching;
 use join::{Finished, Join};
 use known::KnownRows;
+use live_sources::LiveSources;
 use output::OutputFile;
 use rows::{AddedColumns, ScoredRows, WriteRows};
 use selection::select;
@@ -91,6 +92,7 @@ pub fn score_table(
     options.check()?;
     let stats = Arc::new(Stats::new(options.score_columns().len()));
     let (for_input, for_output) = (options.clone(), options.clone());
+    let _connections = Connections::of(&options.input, &options.fetch);
     tracing::info!(input = %options.input, "opening the table");
     let continuation = match Continuation::find(options, &stats, progress, cancel)? {
         Continuation::Begin(begin) => begin,
@@ -104,8 +106,9 @@ pub fn score_table(
     let mut output = unless_cancelled(cancel, move || OutputFile::open(&for_output))??;
     let errors = ErrorsFile::new(errors_file::path(options))?.with_inputs(options.input.is_several());
     options.summary.as_deref().map_or(Ok(()), AtomicFile::check)?;
-    let connections = Connections::new(Sources::new(options.fetch.clone())?).map_err(ScoreTableError::Threads)?;
-    let Loaded { scorer, model_ids, revisions, identities } =
+    let sources = LiveSources::new(&options.fetch)?;
+    let cache = options.cache.as_ref().map(DiskCache::open).transpose()?;
+    let Loaded { scorer, model_ids, revisions, identities, files } =
         stats.time(Stage::Load, || load_scorer(options, progress, cancel))?;
     let scorer = with_choices(scorer, options);
 
@@ -113,8 +116,8 @@ pub fn score_table(
     let run = Run {
         base: options.input.base(),
         threads: options.threads,
-        connections,
-        cache: Arc::new(VectorCache::new()),
+        sources,
+        cache: vector_cache(cache, &files, options.precision, &options.decode)?,
         stats: &stats,
         progress,
         cancel,
@@ -172,7 +175,7 @@ fn write_table(
         let rows = table.layout.writer(Box::new(output))?;
         return work(table.reader, Box::new(ScoredRows::new(rows, columns, &options.filters, run.stats)));
     };
-    let before = stamps(&options.input);
+    let before = stamps(options);
     let mut spool = Spool::create(options, columns, run.stats)?;
     let finished = work(table.reader, Box::new(&mut spool))?;
     let spooled = match (finished.interrupted, &*output) {
@@ -185,19 +188,15 @@ fn write_table(
     tracing::info!("writing the best rows");
     let OpenTable { reader, layout } = open_selected(options)?;
     let is_whole = spooled.write(reader, layout.writer(Box::new(output))?, run.stats, run.cancel)?;
-    if stamps(&options.input) != before {
+    if stamps(options) != before {
         return Err(TableError::Changed { name: options.input.to_string() }.into());
     }
     Ok(Finished { interrupted: finished.interrupted || !is_whole, ..finished })
 }
 
-/// By which files that were written to meanwhile are known.
-fn stamps(input: &Input) -> Vec<Option<(u64, SystemTime)>> {
-    let stamp = |path: &Path| {
-        let metadata = path.metadata().ok()?;
-        Some((metadata.len(), metadata.modified().ok()?))
-    };
-    input.files().map(stamp).collect()
+/// By which tables that were written to meanwhile are known.
+fn stamps(options: &ScoreOptions) -> Vec<Option<String>> {
+    options.input.files().map(|path| table::stamp(path, &options.fetch)).collect()
 }
 
 /// Keeps the vectors of a table's images and captions.
@@ -214,6 +213,7 @@ pub fn embed_table(
     let run_options = options.run();
     let stats = Arc::new(Stats::new(0));
     // What is read keeps its format; what is written has one of its own.
+    let _connections = Connections::of(&options.input, &options.fetch);
     let reading = ScoreOptions { output: Output::Stdout, error_column: None, ..run_options.clone() };
     let table = unless_cancelled(cancel, move || table::open_with_texts(&reading))??;
     let columns = KeptColumns::find(&table.layout, options)?;
@@ -221,9 +221,10 @@ pub fn embed_table(
     let place = unless_cancelled(cancel, move || Place::open(&for_place))??;
     let errors = ErrorsFile::new(errors_file::path(&run_options))?.with_inputs(options.input.is_several());
     options.summary.as_deref().map_or(Ok(()), AtomicFile::check)?;
-    let connections = Connections::new(Sources::new(options.fetch.clone())?).map_err(ScoreTableError::Threads)?;
+    let sources = LiveSources::new(&options.fetch)?;
+    let cache = options.cache.as_ref().map(DiskCache::open).transpose()?;
     let load_options = loading(options.threads, options.precision);
-    let LoadedModel { encoder, id, revision, .. } =
+    let LoadedModel { encoder, id, revision, files, .. } =
         stats.time(Stage::Load, || load_with_tokenizer(&options.model, load_options, progress, cancel))?;
     let precision = options.precision.name().to_owned();
     let mut notes = vec![("clipgauge.model", options.model.clone()), ("clipgauge.precision", precision)];
@@ -237,8 +238,8 @@ pub fn embed_table(
     let run = Run {
         base: options.input.base(),
         threads: options.threads,
-        connections,
-        cache: Arc::new(VectorCache::new()),
+        sources,
+        cache: vector_cache(cache, &[files], options.precision, &options.decode)?,
         stats: &stats,
         progress,
         cancel,
@@ -246,7 +247,7 @@ pub fn embed_table(
     let rows = Box::new(VectorRows(&mut output));
     let Finished { errors, interrupted, .. } = run.all(table.reader, embedder, rows, Places::only(errors))?;
     let partial = if interrupted {
-        Some(output.keep_partial(options)?)
+        output.keep_partial(options)?
     } else {
         output.commit(options)?;
         None
@@ -278,7 +279,7 @@ impl Places {
 struct Run<'a> {
     base: &'a Path,
     threads: Option<NonZeroUsize>,
-    connections: Connections,
+    sources: LiveSources,
     /// The vectors that were made before.
     cache: Arc<VectorCache>,
     stats: &'a Arc<Stats>,
@@ -299,8 +300,8 @@ impl Run<'_> {
         let stop = Stop::new(self.cancel);
         let compute: Arc<dyn Compute> = Arc::new(compute);
         let mut join = Join::new(writer, errors, journal, self.stats, self.progress);
-        let connections = self.connections.clone();
-        let fetching = Fetching::start(table, known, self.base, connections, join.inbox(), self.stats, &stop)?;
+        let sources = self.sources.clone();
+        let fetching = Fetching::start(table, known, self.base, sources, join.inbox(), self.stats, &stop)?;
         let images = fetching.images();
         let computing = Computing::start(&compute, self.threads, images, join.inbox(), &self.cache, self.stats, &stop)?;
         join.run(computing.count(), &stop);
@@ -319,23 +320,27 @@ struct Loaded {
     revisions: Vec<Option<String>>,
     /// Which one it is.
     identities: Vec<String>,
+    /// What it was made of.
+    files: Vec<ModelFiles>,
 }
 
 /// Finds the models, loads them and puts them together with the metrics.
 fn load_scorer(options: &ScoreOptions, progress: &dyn Progress, cancel: &Cancel) -> Result<Loaded, ScoreTableError> {
     let mut scorer: Option<Scorer> = None;
-    let (mut model_ids, mut revisions, mut identities) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut model_ids, mut revisions) = (Vec::new(), Vec::new());
+    let (mut identities, mut all_files) = (Vec::new(), Vec::new());
     let load_options = loading(options.threads, options.precision);
     for name in &options.models {
-        let LoadedModel { encoder, id, revision, identity } =
+        let LoadedModel { encoder, id, revision, identity, files } =
             load_with_tokenizer(name, load_options, progress, cancel)?;
         scorer = Some(put_together(scorer, encoder, options)?);
         model_ids.push(id);
         revisions.push(revision);
         identities.push(identity);
+        all_files.push(files);
     }
     let scorer = scorer.ok_or(OptionsError::Missing { flag: "--model" })?;
-    Ok(Loaded { scorer: set(scorer, options), model_ids, revisions, identities })
+    Ok(Loaded { scorer: set(scorer, options), model_ids, revisions, identities, files: all_files })
 }
 
 /// Puts an encoder together with the metrics, and with the models before it.
@@ -364,6 +369,19 @@ fn set(scorer: Scorer, options: &ScoreOptions) -> Scorer {
 /// Sets what the options say about the rows of one table.
 fn with_choices(scorer: Scorer, options: &ScoreOptions) -> Scorer {
     scorer.with_picture_limits(options.filters.pictures).with_counted_tokens(options.diagnostics)
+}
+
+/// Vectors that are made, with those on a disk if there is a cache of them.
+fn vector_cache(
+    disk: Option<DiskCache>,
+    models: &[ModelFiles],
+    precision: Precision,
+    decode: &DecodeOptions,
+) -> Result<Arc<VectorCache>, CacheError> {
+    let Some(disk) = disk else { return Ok(Arc::new(VectorCache::new())) };
+    let identities = models.iter().map(|files| Identity::of(files, precision, decode));
+    let identities = identities.collect::<Result<_, _>>().map_err(CacheError::Model)?;
+    Ok(Arc::new(VectorCache::with_disk(disk, identities)))
 }
 
 /// How models are made ready by as many threads as are to work with them.

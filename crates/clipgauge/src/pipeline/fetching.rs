@@ -17,9 +17,9 @@ use clipgauge_core::pixels::Pixels;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use super::ScoreTableError;
-use super::connections::Connections;
 use super::join::{Message, Outcome, Ticket};
 use super::known::{Known, KnownRows};
+use super::live_sources::LiveSources;
 use super::queue::{Feed, Queue, queue};
 use super::stop::Stop;
 use crate::address::Address;
@@ -78,7 +78,7 @@ pub(super) struct Fetching {
     rows_budget: Arc<Semaphore>,
     /// What is under way ends when this is dropped.
     _under_way: watch::Sender<()>,
-    connections: Connections,
+    live_sources: LiveSources,
     stop: Stop,
 }
 
@@ -88,7 +88,7 @@ impl Fetching {
         table: Box<dyn ReadTable>,
         known: KnownRows,
         base: &Path,
-        connections: Connections,
+        live_sources: LiveSources,
         outcomes: Sender<Message>,
         stats: &Arc<Stats>,
         stop: &Stop,
@@ -97,7 +97,7 @@ impl Fetching {
         let rows_budget = Arc::new(Semaphore::new(ROWS_BUDGET));
         let (under_way, over) = watch::channel(());
         let fetcher = Fetcher {
-            sources: connections.sources(),
+            sources: live_sources.sources(),
             over,
             rows_budget: Arc::clone(&rows_budget),
             images_budget: Arc::new(Semaphore::new(IMAGES_BUDGET)),
@@ -105,13 +105,13 @@ impl Fetching {
             outcomes,
             stats: Arc::clone(stats),
         };
-        let (base, handle, until) = (base.to_owned(), connections.handle(), stop.clone());
+        let (base, handle, until) = (base.to_owned(), live_sources.handle(), stop.clone());
         let reader = thread::Builder::new()
             .name("clipgauge-read".to_owned())
             .spawn(move || fetcher.read_all(table, known, &base, &handle, &until))
             .map_err(ScoreTableError::Threads)?;
         let stop = stop.clone();
-        Ok(Self { reader, images: received, rows_budget, _under_way: under_way, connections, stop })
+        Ok(Self { reader, images: received, rows_budget, _under_way: under_way, live_sources, stop })
     }
 
     /// The rows whose images are here, in the order in which they arrived.
@@ -122,7 +122,7 @@ impl Fetching {
     /// Ends what is still under way, and says how reading went.
     pub(super) fn end(self) -> Result<(), ScoreTableError> {
         self.rows_budget.close();
-        drop(self.connections);
+        drop(self.live_sources);
         if self.stop.is_requested() && !self.reader.is_finished() {
             // It may be waiting for input that never comes. It holds nothing that anybody else needs.
             return Ok(());

@@ -14,11 +14,12 @@ use clipgauge_core::encoder::Encoder;
 use clipgauge_core::spec::ModelSpec;
 
 use super::compute::{Compute, Computed, Values};
-use super::connections::Connections;
 use super::join::Finished;
-use super::{Loaded, Places, Run, ScoreTableError, load_scorer, put_together, set};
+use super::live_sources::LiveSources;
+use super::{Loaded, Places, Run, ScoreTableError, load_scorer, put_together, set, vector_cache};
 use crate::cancel::Cancel;
 use crate::diagnostics::Diagnostics;
+use crate::disk_cache::DiskCache;
 use crate::encoding::PairEncoder;
 use crate::errors_file::ErrorsFile;
 use crate::loading;
@@ -27,7 +28,6 @@ use crate::progress::Progress;
 use crate::row::{RowError, RowErrorKind, RowImage};
 use crate::scorer::{Pair, ScoreError, Scorer};
 use crate::share::in_batches;
-use crate::source::Sources;
 use crate::stats::Stats;
 use crate::vector_cache::VectorCache;
 use collected::Collected;
@@ -60,7 +60,7 @@ pub use pairs::PairRow;
 #[derive(Clone)]
 pub struct Session {
     scorer: Scorer,
-    connections: Connections,
+    sources: LiveSources,
     cache: Arc<VectorCache>,
     #[cfg_attr(not(feature = "parquet"), expect(dead_code, reason = "only tables need them"))]
     options: ScoreOptions,
@@ -80,9 +80,11 @@ impl Session {
     ///
     /// A model or a metric cannot be used, or options do not go together.
     pub fn load(options: &ScoreOptions, progress: &dyn Progress, cancel: &Cancel) -> Result<Self, ScoreTableError> {
-        let connections = connect(options)?;
-        let Loaded { scorer, model_ids, revisions, .. } = load_scorer(options, progress, cancel)?;
-        Ok(Self::new(scorer, connections, options, model_ids, revisions))
+        let sources = LiveSources::new(&options.fetch)?;
+        let cache = options.cache.as_ref().map(DiskCache::open).transpose()?;
+        let Loaded { scorer, model_ids, revisions, files, .. } = load_scorer(options, progress, cancel)?;
+        let cache = vector_cache(cache, &files, options.precision, &options.decode)?;
+        Ok(Self::new(scorer, sources, cache, options).of_models(model_ids, revisions))
     }
 
     /// Takes an encoder of the caller's own, which `encoder` makes for the spec of the first model that the options name.
@@ -97,27 +99,28 @@ impl Session {
         progress: &dyn Progress,
         cancel: &Cancel,
     ) -> Result<Self, ScoreTableError> {
-        let connections = connect(options)?;
+        if options.cache.is_some() {
+            return Err(OptionsError::UnnamedVectors.into());
+        }
+        let sources = LiveSources::new(&options.fetch)?;
         let model = options.models.first().ok_or(OptionsError::Missing { flag: "--model" })?;
         let spec = loading::spec(model, progress, cancel)?;
         let scorer = set(put_together(None, encoder(spec), options)?, options);
         let options = ScoreOptions { models: vec![model.clone()], ..options.clone() };
-        Ok(Self::new(scorer, connections, &options, vec![None], vec![None]))
+        Ok(Self::new(scorer, sources, Arc::new(VectorCache::new()), &options).of_models(vec![None], vec![None]))
     }
 
-    fn new(
-        scorer: Scorer,
-        connections: Connections,
-        options: &ScoreOptions,
-        model_ids: Vec<Option<String>>,
-        revisions: Vec<Option<String>>,
-    ) -> Self {
+    fn new(scorer: Scorer, sources: LiveSources, cache: Arc<VectorCache>, options: &ScoreOptions) -> Self {
         let scorer = match options.threads {
             Some(threads) => scorer.with_threads(threads),
             None => scorer,
         };
-        let cache = Arc::new(VectorCache::new());
-        Self { scorer, connections, cache, options: options.clone(), model_ids, revisions }
+        let (options, model_ids, revisions) = (options.clone(), Vec::new(), Vec::new());
+        Self { scorer, sources, cache, options, model_ids, revisions }
+    }
+
+    fn of_models(self, model_ids: Vec<Option<String>>, revisions: Vec<Option<String>>) -> Self {
+        Self { model_ids, revisions, ..self }
     }
 
     /// What the first model wants, and what its vectors are.
@@ -230,17 +233,13 @@ impl Session {
         Run {
             base: Path::new(""),
             threads: Some(self.scorer.threads()),
-            connections: self.connections.anew(),
+            sources: self.sources.anew(),
             cache: Arc::clone(&self.cache),
             stats,
             progress,
             cancel,
         }
     }
-}
-
-fn connect(options: &ScoreOptions) -> Result<Connections, ScoreTableError> {
-    Connections::new(Sources::new(options.fetch.clone())?).map_err(ScoreTableError::Threads)
 }
 
 /// Encodes the images of pairs, and leaves their captions alone.

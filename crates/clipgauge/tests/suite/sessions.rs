@@ -18,6 +18,7 @@ use clipgauge::core::model_files::ModelFiles;
 use clipgauge::core::pixels::PixelBatch;
 use clipgauge::core::spec::ModelSpec;
 use clipgauge::core::tokenize::TokenBatch;
+use clipgauge::disk_cache::CacheOptions;
 use clipgauge::options::{Input, ScoreOptions};
 use clipgauge::pipeline::ScoreTableError;
 use clipgauge::pipeline::session::{PairRow, RowResults, Session};
@@ -114,7 +115,7 @@ fn what_fails_is_its_own_rows() {
         ("no image", None, Some("a"), Some(RowErrorKind::NoImage)),
         ("no caption", Some(whole.clone()), None, Some(RowErrorKind::NoCaption)),
         ("no file", Some(address(Path::new("no/such.png"))), Some("a"), Some(RowErrorKind::NotFound)),
-        ("no scheme", Some(address(Path::new("s3://b/k"))), Some("a"), Some(RowErrorKind::BadAddress)),
+        ("no scheme", Some(address(Path::new("ftp://b/k"))), Some("a"), Some(RowErrorKind::BadAddress)),
         ("no byte", Some(RowImage::Bytes { bytes: vec![].into(), name: None }), Some("a"), Some(RowErrorKind::Empty)),
         ("whole again", Some(whole), Some("b"), None),
     ];
@@ -221,6 +222,25 @@ fn an_encoder_of_ones_own_gets_what_the_model_would() {
     let session = Session::with_encoder(&options(), wrap, &Silent, &Cancel::new()).unwrap();
     let pairs = examples().iter().map(|(path, caption)| pair(address(path), caption)).collect();
     assert_eq!(numbers(&score(&session, pairs)).concat(), expected());
+}
+
+#[test]
+fn vectors_are_kept_on_a_disk_where_a_model_names_them() {
+    let (folder, examples, expected) = (tempfile::tempdir().unwrap(), examples(), expected());
+    let options = ScoreOptions {
+        cache: Some(CacheOptions { folder: folder.path().to_owned(), max_bytes: 1 << 30 }),
+        ..options()
+    };
+    let pairs = || examples.iter().map(|(path, caption)| pair(address(path), caption)).collect();
+    for round in 1..=2 {
+        let session = Session::load(&options, &Silent, &Cancel::new()).unwrap();
+        assert_eq!(numbers(&score(&session, pairs())).concat(), expected, "round {round}");
+    }
+    assert!(fs::read_dir(folder.path()).unwrap().count() > 1);
+    let towers = family::load(&ModelFiles::Bundled(clipgauge_pictoclip::FILES)).unwrap();
+    let wrap = |spec| -> Arc<dyn Encoder> { Arc::new(Wrapped { towers, spec }) };
+    let refused = Session::with_encoder(&options, wrap, &Silent, &Cancel::new());
+    assert!(refused.is_err_and(|error| error.is_usage()));
 }
 
 #[test]

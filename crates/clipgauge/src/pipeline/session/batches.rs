@@ -86,7 +86,16 @@ impl Session {
     /// The options of a table, with what is the session's.
     fn of_table(&self, options: &ScoreOptions) -> ScoreOptions {
         let ScoreOptions {
-            models, metrics, canonicalize_captions, threads, batch_size, precision, fetch, decode, ..
+            models,
+            metrics,
+            canonicalize_captions,
+            threads,
+            batch_size,
+            precision,
+            fetch,
+            decode,
+            cache,
+            ..
         } = self.options.clone();
         ScoreOptions {
             models,
@@ -97,6 +106,7 @@ impl Session {
             precision,
             fetch,
             decode,
+            cache,
             ..options.clone()
         }
     }
