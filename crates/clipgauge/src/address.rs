@@ -46,6 +46,7 @@ impl Address {
             return path(base.join(cell));
         };
         match SourceKind::of_scheme(&scheme) {
+            Some(SourceKind::File) if scheme == "tar" => in_tar(trimmed, base),
             Some(SourceKind::File) => path(file_url(trimmed)?),
             Some(SourceKind::Http) => Ok(Self::Http(url(trimmed)?)),
             Some(SourceKind::Inline) => Ok(Self::Data(trimmed.to_owned())),
@@ -98,6 +99,19 @@ fn path(path: PathBuf) -> Result<Address, RowError> {
         return Err(bad_address("the path has a NUL character in it".to_owned()));
     }
     Ok(Address::File(path))
+}
+
+/// A file in a tar, as `fsspec` writes it: `tar://cat.jpg::shards/00000.tar`.
+fn in_tar(text: &str, base: &Path) -> Result<Address, RowError> {
+    let parts = text.split_once("://").and_then(|(_, parts)| parts.split_once("::"));
+    let Some((member, archive)) = parts else {
+        return Err(bad_address("an address in a tar is `tar://NAME::TAR`".to_owned()));
+    };
+    match Address::parse(archive, base)? {
+        // A name that begins with a slash begins there.
+        Address::File(archive) => path(archive.join(member.trim_start_matches('/'))),
+        _ => Err(bad_address("only tars that are files of this machine can be read from".to_owned())),
+    }
 }
 
 fn file_url(text: &str) -> Result<PathBuf, RowError> {
@@ -163,6 +177,10 @@ mod tests {
             ("file URL of another host", "file://server/1.jpg", bad("the host `server`")),
             ("file URL with NUL", "file:///a%00b", bad("NUL")),
             ("path with NUL", "a\0b", bad("NUL")),
+            ("file in a tar", "tar://a/1.jpg::shards/0.tar", file("/base/shards/0.tar/a/1.jpg")),
+            ("file in a tar by its URL", "tar:///a.jpg::file:///shards/0.tar", file("/shards/0.tar/a.jpg")),
+            ("tar without a file", "tar://shards/0.tar", bad("`tar://NAME::TAR`")),
+            ("tar elsewhere", "tar://1.jpg::http://example.com/0.tar", bad("files of this machine")),
             ("http", "http://example.com/1.jpg", http("http://example.com/1.jpg")),
             ("https in capitals", "HTTPS://example.com/1.jpg", http("https://example.com/1.jpg")),
             ("blanks around a URL", " \thttp://example.com/1.jpg\n", http("http://example.com/1.jpg")),
@@ -172,7 +190,7 @@ mod tests {
             ("no port", "http://example.com:99999/", bad("invalid port number")),
             ("data", "data:image/png;base64,QQ==", Ok(Address::Data("data:image/png;base64,QQ==".into()))),
             ("other scheme", "ftp://user:secret@example.com/1.jpg", bad("`ftp:` addresses are not supported")),
-            ("what is supported", "s3://bucket/1.jpg", bad("`file:`, `http:`, `https:` or `data:` address")),
+            ("what is supported", "s3://bucket/1.jpg", bad("`file:`, `tar:`, `http:`, `https:` or `data:` address")),
             ("scheme without slashes", "javascript:alert(1)", bad("`./javascript:…`")),
             ("empty", "", Err((RowErrorKind::NoImage, "empty"))),
             ("blank", " \t ", Err((RowErrorKind::NoImage, "empty"))),
