@@ -35,6 +35,7 @@ impl Computing {
         threads: Option<NonZeroUsize>,
         images: Queue<Fetched>,
         outcomes: Sender<Message>,
+        cache: &Arc<VectorCache>,
         stats: &Arc<Stats>,
         stop: &Stop,
     ) -> Result<Self, ScoreTableError> {
@@ -44,7 +45,7 @@ impl Computing {
             count,
             images,
             outcomes,
-            cache: Arc::new(VectorCache::new()),
+            cache: Arc::clone(cache),
             stats: Arc::clone(stats),
             stop: stop.clone(),
         };
