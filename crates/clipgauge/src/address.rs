@@ -66,6 +66,7 @@ impl Address {
             };
         };
         match SourceKind::of_scheme(&scheme) {
+            Some(SourceKind::File) if scheme == "tar" => in_tar(trimmed, base),
             Some(SourceKind::File) => path(file_url(trimmed)?),
             Some(SourceKind::Http) => Ok(Self::Http(url(trimmed)?)),
             Some(SourceKind::Hub) => HubFile::parse(trimmed).map(Self::Hub).map_err(of_hub),
@@ -159,6 +160,19 @@ fn path(path: PathBuf) -> Result<Address, RowError> {
     Ok(Address::File(path))
 }
 
+/// A file in a tar, as `fsspec` writes it: `tar://cat.jpg::shards/00000.tar`.
+fn in_tar(text: &str, base: &Path) -> Result<Address, RowError> {
+    let parts = text.split_once("://").and_then(|(_, parts)| parts.split_once("::"));
+    let Some((member, archive)) = parts else {
+        return Err(bad_address("an address in a tar is `tar://NAME::TAR`".to_owned()));
+    };
+    match Address::parse(archive, base)? {
+        // A name that begins with a slash begins there.
+        Address::File(archive) => path(archive.join(member.trim_start_matches('/'))),
+        _ => Err(bad_address("only tars that are files of this machine can be read from".to_owned())),
+    }
+}
+
 fn file_url(text: &str) -> Result<PathBuf, RowError> {
     let url = url(text)?;
     // The parser has turned `localhost` into no host already.
@@ -234,6 +248,10 @@ mod tests {
             ("file URL of another host", "file://server/1.jpg", bad("the host `server`")),
             ("file URL with NUL", "file:///a%00b", bad("NUL")),
             ("path with NUL", "a\0b", bad("NUL")),
+            ("file in a tar", "tar://a/1.jpg::shards/0.tar", file("/base/shards/0.tar/a/1.jpg")),
+            ("file in a tar by its URL", "tar:///a.jpg::file:///shards/0.tar", file("/shards/0.tar/a.jpg")),
+            ("tar without a file", "tar://shards/0.tar", bad("`tar://NAME::TAR`")),
+            ("tar elsewhere", "tar://1.jpg::http://example.com/0.tar", bad("files of this machine")),
             ("http", "http://example.com/1.jpg", http("http://example.com/1.jpg")),
             ("https in capitals", "HTTPS://example.com/1.jpg", http("https://example.com/1.jpg")),
             ("blanks around a URL", " \thttp://example.com/1.jpg\n", http("http://example.com/1.jpg")),
@@ -247,7 +265,7 @@ mod tests {
                 Ok(Address::Inline(InlineImage::Data("data:image/png;base64,QQ==".into()))),
             ),
             ("other scheme", "ftp://user:secret@example.com/1.jpg", bad("`ftp:` addresses are not supported")),
-            ("what is supported", "sftp://server/1.jpg", bad("`file:`, `http:`, `https:`, `hf:`, `s3:`")),
+            ("what is supported", "sftp://server/1.jpg", bad("`file:`, `tar:`, `http:`, `https:`, `hf:`, `s3:`")),
             ("object", " s3://bucket/cats/a%20b+ c.jpg", object("s3://bucket/cats/a%20b+ c.jpg")),
             ("object in capitals", "GS://bucket/1.jpg", object("gs://bucket/1.jpg")),
             ("bucket without an object", "s3://bucket", bad("no object in it")),

@@ -64,8 +64,8 @@ macro_rules! source_kinds {
 }
 
 source_kinds! {
-    /// Files of this machine: paths and `file:` URLs.
-    File = "file", ["file"];
+    /// Files of this machine: paths, `file:` URLs, and files in tars.
+    File = "file", ["file", "tar"];
     /// Web servers.
     Http = "http", ["http", "https"];
     /// Files on the Hugging Face hub.
