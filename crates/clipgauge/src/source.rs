@@ -186,7 +186,7 @@ impl Default for FetchOptions {
 #[derive(Debug)]
 pub struct Sources {
     max_bytes: u64,
-    file: Arc<FileSource>,
+    file: FileSource,
     http: Arc<HttpSource>,
     hub: Arc<HubSource>,
     #[cfg(feature = "object-store")]
@@ -207,7 +207,7 @@ impl Sources {
         let room = Arc::new(Room::new(options.max_bytes));
         Ok(Self {
             max_bytes: options.max_bytes,
-            file: Arc::new(FileSource::new(options.max_bytes, Arc::clone(&turns))),
+            file: FileSource::new(options.max_bytes, Arc::clone(&turns)),
             hub: Arc::new(HubSource::from_env()),
             inline: InlineSource::new(options.max_bytes),
             #[cfg(feature = "object-store")]
@@ -222,7 +222,7 @@ impl Sources {
     pub(crate) fn anew(&self) -> Self {
         Self {
             max_bytes: self.max_bytes,
-            file: Arc::clone(&self.file),
+            file: self.file.anew(),
             http: Arc::clone(&self.http),
             hub: Arc::clone(&self.hub),
             #[cfg(feature = "object-store")]

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
     from os import PathLike
 
-Format = Literal["csv", "tsv", "jsonl", "parquet", "arrow"]
+Format = Literal["csv", "tsv", "jsonl", "parquet", "arrow", "webdataset"]
 Metric = Literal["cosine", "clipscore", "dot", "euclidean", "manhattan", "angular", "logit", "sigmoid"]
 Precision = Literal["f32", "int8"]
 
@@ -60,6 +60,12 @@ class TableOptions(TypedDict, total=False):
     """What the input is, where its name does not say"""
     delimiter: str
     """The byte between two fields: `;`, `tab` [default: by the format]"""
+    resume: bool
+    """Go on where a run with the same output was ended, by whatever"""
+    retry_failed: bool
+    """Do only those rows again that have no score in the output that is there"""
+    shard: str
+    """Score one part of the table: part I, from 0, of N"""
     image_column: str
     """The column with the image: a path, a URL or a data: URI; in Parquet and Arrow also its bytes [default:
     url]"""
@@ -71,6 +77,26 @@ class TableOptions(TypedDict, total=False):
     """Also add a column with the kind of error of each row that fails"""
     overwrite: bool
     """Replace columns of these names that are there already"""
+    diagnostics: bool
+    """Also add columns that say why a score is what it is"""
+    limit: int
+    """Take only the first N rows of the table"""
+    sample: int
+    """Take only N rows, drawn at random and kept in their order; of the first ones with --limit"""
+    seed: int
+    """What the draw of --sample starts from: another number, other rows [default: 0]"""
+    min_score: float
+    """Write only rows whose first score is at least X; rows that fail are not written either"""
+    max_score: float
+    """Write only rows whose first score is at most X; rows that fail are not written either"""
+    top_fraction: float
+    """Write only the best part of all scored rows, by the first score: 0.1 for a tenth"""
+    min_image_size: int
+    """Score and write only rows whose picture's shorter edge has at least so many pixels"""
+    max_aspect_ratio: float
+    """Score and write only rows whose picture's longer edge is at most R times the shorter"""
+    keep_columns: str | Sequence[str]
+    """Write only these columns of the table, and those that are added: id,url"""
     errors: str | PathLike[str]
     """Where rows that fail are listed, as CSV [default: OUT.errors.csv]"""
     summary: str | PathLike[str]

@@ -30,6 +30,11 @@ impl FileSource {
     pub fn new(max_bytes: u64, turns: Arc<Semaphore>) -> Self {
         Self { max_bytes, turns, archives: Arc::new(Archives::new()) }
     }
+
+    /// The same source, with nothing known of any tar.
+    pub(super) fn anew(&self) -> Self {
+        Self::new(self.max_bytes, Arc::clone(&self.turns))
+    }
 }
 
 impl Source for FileSource {
