@@ -14,7 +14,7 @@ PYTHON_VENV := $(PYTHON)/venv
 .PHONY: help build test format lint unit docs readme deny python dev-wheel wheel options test-distributed test-torch bench bench-peers bench-feed bench-scale conformance
 
 help: ## list the targets
-	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1	\2/p' $(MAKEFILE_LIST) | expand -t 20
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1	\2/p' $(MAKEFILE_LIST) | expand -t 25
 
 build: ## build the command, optimised: target/release/clipgauge
 	$(CARGO) build --release --locked
