@@ -16,7 +16,7 @@ use crate::exit::Usage;
 
 /// What the flags of `clipgauge score` say, or which of its inputs there are not.
 pub(crate) fn score_options(args: ScoreArgs) -> Result<ScoreOptions, anyhow::Error> {
-    let ScoreArgs { inputs, output, resume, columns, filters, model, fetch, pictures, report } = args;
+    let ScoreArgs { inputs, output, resume, columns, filters, saving, model, fetch, pictures, report } = args;
     Ok(ScoreOptions {
         input: input_of(&inputs)?,
         delimiter: output.delimiter,
@@ -41,6 +41,7 @@ pub(crate) fn score_options(args: ScoreArgs) -> Result<ScoreOptions, anyhow::Err
         shard: resume.shard,
         filters: filters.filters(),
         diagnostics: columns.diagnostics,
+        save_images: saving.save_images(),
     })
 }
 
@@ -143,7 +144,7 @@ mod tests {
 
     use clap::Parser;
     use clipgauge::filters::{Filters, PictureLimits, Sample};
-    use clipgauge::options::{Precision, TableFormat};
+    use clipgauge::options::{Precision, SaveImages, TableFormat};
 
     use super::*;
     use crate::args::{Cli, Command};
@@ -238,6 +239,9 @@ mod tests {
             "--max-aspect-ratio=3",
             "--keep-columns=x,y",
             "--keep-columns=z",
+            "--save-images=shards",
+            "--save-image-size=256",
+            "--save-shard-size=50",
         ];
         let expected = ScoreOptions {
             output: Output::InPlace,
@@ -282,6 +286,11 @@ mod tests {
                 keep_columns: Some(["x", "y", "z"].map(str::to_owned).to_vec()),
             },
             diagnostics: true,
+            save_images: Some(SaveImages {
+                folder: "shards".into(),
+                size: NonZeroU32::new(256),
+                shard_size: NonZeroUsize::new(50).expect("not zero"),
+            }),
             ..ScoreOptions::new(Input::File("in.csv".into()))
         };
         assert_eq!(format!("{:?}", options(&flags)), format!("{expected:?}"));

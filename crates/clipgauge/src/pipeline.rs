@@ -47,6 +47,7 @@ mod known;
 mod output;
 mod queue;
 mod rows;
+mod saving;
 mod selection;
 mod spool;
 mod stop;
@@ -63,6 +64,7 @@ use join::{Finished, Join};
 use known::KnownRows;
 use output::OutputFile;
 use rows::{AddedColumns, ScoredRows, WriteRows};
+use saving::{ImageShards, Saver};
 use selection::select;
 use spool::Spool;
 use stop::Stop;
@@ -97,6 +99,11 @@ pub fn score_table(
     };
     let table = unless_cancelled(cancel, move || open_selected(&for_input))??;
     let mut output = unless_cancelled(cancel, move || OutputFile::open(&for_output))??;
+    let mut shards = match &options.save_images {
+        Some(saved) => Some(ImageShards::create(options, saved)?),
+        None => None,
+    };
+    let saver = options.save_images.as_ref().map(|saved| Saver::new(options, saved, table.layout.names()));
     let errors = ErrorsFile::new(errors_file::path(options))?.with_inputs(options.input.is_several());
     options.summary.as_deref().map_or(Ok(()), AtomicFile::check)?;
     let sources = Sources::new(options.fetch.clone())?;
@@ -105,20 +112,22 @@ pub fn score_table(
 
     let (known, journal, closing) = continuation.begin(options, &identities, progress)?;
     let run = Run { base: options.input.base(), threads: options.threads, stats: &stats, progress, cancel };
-    let places = Places { known, errors, journal };
+    let places = Places { known, errors, journal, saver };
     let work = |reader, writer: Box<dyn WriteRows + '_>| run.all(reader, sources, scorer, writer, places);
-    let finished = write_table(&run, options, table, &mut output, work);
+    let finished = write_table(&run, options, table, &mut output, shards.as_mut(), work);
     let Finished { errors, interrupted, rows, journal } = match finished {
         Ok(finished) => finished,
         Err(error) => {
             // What is finished is not lost with what failed. It may be the disk that failed: then it is.
+            let _ = shards.map(ImageShards::keep_partial);
             if stats.rows() > 0
                 // Until all are scored, nothing is written.
                 && options.filters.top_fraction.is_none()
                 && let Ok(Some(partial)) = output.keep_partial()
             {
-                let has_journal = journal::path(options).is_some_and(|path| path.exists());
-                let more = if has_journal { ", and --resume goes on after them" } else { "" };
+                let can_resume =
+                    options.save_images.is_none() && journal::path(options).is_some_and(|path| path.exists());
+                let more = if can_resume { ", and --resume goes on after them" } else { "" };
                 progress
                     .message(&format!("the rows finished before the run failed are in {}{more}", partial.display()));
             }
@@ -127,9 +136,14 @@ pub fn score_table(
     };
     let mut outcome = Outcome { model_ids, revisions, interrupted, errors, ..Outcome::default() };
     if interrupted {
+        outcome.saved = shards.map(ImageShards::keep_partial).transpose()?;
         outcome.partial = output.keep_partial()?;
+        // Pictures of rows that it has would not be fetched again.
+        let journal = journal.filter(|_| options.save_images.is_none());
         outcome.journal = journal.map(|journal| journal.path().to_owned());
     } else {
+        // Before the table: where that is, all pictures are.
+        outcome.saved = shards.map(ImageShards::finish).transpose()?;
         closing.close(options, output, journal, rows, &stats)?;
     }
     let summary = stats.summary(options, outcome);
@@ -151,6 +165,7 @@ fn write_table(
     options: &ScoreOptions,
     table: OpenTable,
     output: &mut OutputFile,
+    shards: Option<&mut ImageShards>,
     work: impl FnOnce(Box<dyn ReadTable>, Box<dyn WriteRows + '_>) -> Result<Finished, ScoreTableError>,
 ) -> Result<Finished, ScoreTableError> {
     let columns = AddedColumns {
@@ -160,7 +175,7 @@ fn write_table(
     };
     let Some(fraction) = options.filters.top_fraction else {
         let rows = table.layout.writer(Box::new(output))?;
-        return work(table.reader, Box::new(ScoredRows::new(rows, columns, &options.filters, run.stats)));
+        return work(table.reader, Box::new(ScoredRows::new(rows, columns, &options.filters, run.stats, shards)));
     };
     let before = stamps(&options.input);
     let mut spool = Spool::create(options, columns, run.stats)?;
@@ -173,8 +188,9 @@ fn write_table(
         (true, OutputFile::Stdout(_) | OutputFile::Apart(_)) => return Ok(finished),
     };
     tracing::info!("writing the best rows");
-    let OpenTable { reader, layout } = open_selected(options)?;
-    let is_whole = spooled.write(reader, layout.writer(Box::new(output))?, run.stats, run.cancel)?;
+    // Whose samples wait already.
+    let OpenTable { reader, layout } = open_selected(&ScoreOptions { save_images: None, ..options.clone() })?;
+    let is_whole = spooled.write(reader, layout.writer(Box::new(output))?, shards, run.stats, run.cancel)?;
     if stamps(&options.input) != before {
         return Err(TableError::Changed { name: options.input.to_string() }.into());
     }
@@ -225,7 +241,7 @@ pub fn embed_table(
         .with_batch_size(options.batch_size);
 
     let run = Run { base: options.input.base(), threads: options.threads, stats: &stats, progress, cancel };
-    let places = Places { known: KnownRows::default(), errors, journal: None };
+    let places = Places { known: KnownRows::default(), errors, journal: None, saver: None };
     let rows = Box::new(VectorRows(&mut output));
     let Finished { errors, interrupted, .. } = run.all(table.reader, sources, embedder, rows, places)?;
     let partial = if interrupted {
@@ -248,6 +264,7 @@ struct Places {
     known: KnownRows,
     errors: ErrorsFile,
     journal: Option<JournalWriter>,
+    saver: Option<Saver>,
 }
 
 /// What the parts of a run share.
@@ -269,13 +286,13 @@ impl Run<'_> {
         writer: Box<dyn WriteRows + '_>,
         places: Places,
     ) -> Result<Finished, ScoreTableError> {
-        let Places { known, errors, journal } = places;
+        let Places { known, errors, journal, saver } = places;
         let stop = Stop::new(self.cancel);
         let compute: Arc<dyn Compute> = Arc::new(compute);
         let mut join = Join::new(writer, errors, journal, self.stats, self.progress);
         let fetching = Fetching::start(table, known, self.base, sources, join.inbox(), self.stats, &stop)?;
         let images = fetching.images();
-        let computing = Computing::start(&compute, self.threads, images, join.inbox(), self.stats, &stop)?;
+        let computing = Computing::start(&compute, saver, self.threads, images, join.inbox(), self.stats, &stop)?;
         join.run(computing.count(), &stop);
         let read = fetching.end();
         computing.end();

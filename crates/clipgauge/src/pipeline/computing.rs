@@ -12,6 +12,7 @@ use super::compute::{Compute, Computed};
 use super::fetching::Fetched;
 use super::join::{Message, Outcome};
 use super::queue::{Queue, Taken};
+use super::saving::Saver;
 use super::stop::Stop;
 use crate::diagnostics::milliseconds;
 use crate::scorer::{Image, Pair};
@@ -32,6 +33,7 @@ impl Computing {
     /// Starts the threads.
     pub(super) fn start(
         compute: &Arc<dyn Compute>,
+        saver: Option<Saver>,
         threads: Option<NonZeroUsize>,
         images: Queue<Fetched>,
         outcomes: Sender<Message>,
@@ -41,6 +43,7 @@ impl Computing {
         let count = threads.or_else(|| thread::available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN);
         let worker = Worker {
             compute: Arc::clone(compute),
+            saver: saver.map(Arc::new),
             count,
             images,
             outcomes,
@@ -80,6 +83,8 @@ impl Computing {
 #[derive(Clone)]
 struct Worker {
     compute: Arc<dyn Compute>,
+    /// What lays pictures aside, if they are saved.
+    saver: Option<Arc<Saver>>,
     /// How many workers there are.
     count: NonZeroUsize,
     images: Queue<Fetched>,
@@ -114,7 +119,7 @@ impl Worker {
         let computed = match self.compute.compute(&pairs, &self.cache, &self.stats) {
             Ok(computed) => computed,
             Err(error) => {
-                let _ = self.outcomes.send(Message::Broken(error));
+                let _ = self.outcomes.send(Message::Broken(error.into()));
                 return false;
             }
         };
@@ -125,7 +130,18 @@ impl Worker {
             diagnostics.bytes = Some(image.len() as u64);
             diagnostics.fetch_ms = fetch_ms;
             diagnostics.encode_ms = values.is_ok().then_some(share);
-            let outcome = Outcome { row, ticket, values, diagnostics, is_taken_over: false };
+            let picture = match (&self.saver, &values) {
+                (Some(saver), Ok(values)) => saver.save(&row, ticket.index(), &image, values, &diagnostics),
+                _ => Ok(None),
+            };
+            let picture = match picture {
+                Ok(picture) => picture,
+                Err(error) => {
+                    let _ = self.outcomes.send(Message::Broken(error.into()));
+                    return false;
+                }
+            };
+            let outcome = Outcome { row, ticket, values, diagnostics, picture, is_taken_over: false };
             // Nobody receives any more when the run is over.
             let _ = self.outcomes.send(Message::Outcome(Box::new(outcome)));
         }

@@ -7,6 +7,7 @@ use crate::atomic::AtomicError;
 use crate::journal::JournalError;
 use crate::loading::LoadingError;
 use crate::options::OptionsError;
+use crate::save_images::SaveImagesError;
 use crate::scorer::ScoreError;
 use crate::source::SourceError;
 use crate::table::TableError;
@@ -31,6 +32,9 @@ pub enum ScoreTableError {
     /// What is there is no earlier output of this run.
     #[error(transparent)]
     Earlier(#[from] EarlierError),
+    /// Pictures cannot be saved.
+    #[error(transparent)]
+    SaveImages(#[from] SaveImagesError),
     /// Images cannot be fetched with these options.
     #[error(transparent)]
     Source(#[from] SourceError),
@@ -59,6 +63,7 @@ impl ScoreTableError {
             Self::File(error) => error.is_usage(),
             Self::Journal(error) => error.is_usage(),
             Self::Earlier(error) => error.is_usage(),
+            Self::SaveImages(error) => error.is_usage(),
             Self::Source(error) => error.is_usage(),
             Self::Options(_) | Self::Metric(_) => true,
             _ => false,

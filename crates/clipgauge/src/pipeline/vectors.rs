@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use super::compute::Values;
 use super::rows::WriteRows;
+use super::saving::Spooled;
 use crate::atomic::folder::AtomicFolder;
 use crate::atomic::{AtomicError, AtomicFile};
 use crate::diagnostics::Diagnostics;
@@ -121,6 +122,7 @@ impl WriteRows for VectorRows<'_> {
         record: Record,
         values: Result<&Values, RowErrorKind>,
         _: &Diagnostics,
+        _: Option<Spooled>,
     ) -> Result<(), TableError> {
         let vectors = match values {
             Ok(Values::Vectors(vectors)) => Ok(vectors),
