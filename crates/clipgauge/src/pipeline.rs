@@ -137,7 +137,9 @@ pub fn score_table(
     let mut outcome = Outcome { model_ids, revisions, interrupted, errors, ..Outcome::default() };
     if interrupted {
         outcome.saved = shards.map(ImageShards::keep_partial).transpose()?;
-        outcome.partial = output.keep_partial()?;
+        // Until all are scored, the best are written nowhere but where nobody takes them for all of them.
+        let has_rows = options.filters.top_fraction.is_none() || matches!(output, OutputFile::File(_));
+        outcome.partial = output.keep_partial()?.filter(|_| has_rows);
         // Pictures of rows that it has would not be fetched again.
         let journal = journal.filter(|_| options.save_images.is_none());
         outcome.journal = journal.map(|journal| journal.path().to_owned());
