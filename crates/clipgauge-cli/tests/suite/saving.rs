@@ -20,7 +20,7 @@ type Sample = BTreeMap<String, Vec<u8>>;
 /// The samples of a shard by their keys, in their order.
 fn samples(shard: &Path) -> Vec<(String, Sample)> {
     let bytes = fs::read(shard).unwrap_or_else(|error| panic!("{}: {error}", shard.display()));
-    assert!(bytes.len() % 10_240 == 0 && bytes.ends_with(&[0; 1024]), "{} is not whole", shard.display());
+    assert!(bytes.len().is_multiple_of(10_240) && bytes.ends_with(&[0; 1024]), "{} is not whole", shard.display());
     let mut samples: Vec<(String, Sample)> = Vec::new();
     for member in Archive::new(bytes.as_slice()).entries().expect("a tar") {
         let mut member = member.expect("a member");
