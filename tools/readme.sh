@@ -12,8 +12,8 @@ if [ "$count" -lt 5 ]; then
     exit 1
 fi
 
-written=(scored.csv twice.csv vectors.parquet scored.csv.errors.csv summary.json clipgauge.bash clipgauge-score.1 examples/other-names.csv)
-trap 'rm -f "${written[@]}"' EXIT
+written=(scored.csv twice.csv vectors.parquet scored.csv.errors.csv summary.json vectors clipgauge.bash clipgauge-score.1 examples/other-names.csv)
+trap 'rm -rf "${written[@]}"' EXIT
 
 export CARGO_INSTALL_ROOT=$PWD/target/readme
 export PATH=$CARGO_INSTALL_ROOT/bin:$PATH

@@ -1,12 +1,14 @@
 //! The flags. Help, manual page and completions are all made from this file, those below it and the registries that
 //! they name.
 
+mod cache;
 mod compare;
 mod embed;
 mod filters;
 mod inputs;
 mod merge;
 mod models;
+mod objects;
 mod resume;
 mod saving;
 
@@ -21,11 +23,13 @@ use clipgauge::options::{DEFAULT_BATCH_SIZE, DEFAULT_MODEL, Precision, TableForm
 
 use crate::value;
 
+pub(crate) use cache::CacheArgs;
 pub(crate) use compare::CompareArgs;
 pub(crate) use embed::{EmbedArgs, EmbedFormat};
 pub(crate) use inputs::InputArgs;
 pub(crate) use merge::MergeArgs;
 pub(crate) use models::{ModelsArgs, ModelsCommand};
+pub(crate) use objects::ObjectArgs;
 pub(crate) use resume::ResumeArgs;
 
 /// How well does each image match its caption?
@@ -91,7 +95,8 @@ pub(crate) struct OutputArgs {
     ///
     /// A file that is there is replaced when the new one is whole. If the run is interrupted, the finished rows are in
     /// OUT.partial. A folder that is there, or a name that ends in a slash, takes each table under its own name; one file
-    /// takes several inputs if their columns agree.
+    /// takes several inputs if their columns agree. An object (s3://bucket/scored.csv) appears when it is whole, too; of
+    /// one that is not, nothing is kept.
     #[arg(short, long, value_name = "OUT", value_hint = ValueHint::FilePath)]
     pub(crate) output: Option<PathBuf>,
 
@@ -215,6 +220,9 @@ pub(crate) struct WorkArgs {
     /// How many rows an encoder takes at once; never changes a score
     #[arg(long, value_name = "N", default_value_t = DEFAULT_BATCH_SIZE, value_parser = value::at_least_one)]
     pub(crate) batch_size: NonZeroUsize,
+
+    #[command(flatten)]
+    pub(crate) cache: CacheArgs,
 }
 
 fn metric_help(metric: Metric) -> Option<String> {
@@ -276,6 +284,9 @@ pub(crate) struct FetchArgs {
     /// name that --user-agent begins with, fails as opted_out.
     #[arg(long)]
     pub(crate) ignore_opt_outs: bool,
+
+    #[command(flatten)]
+    pub(crate) objects: ObjectArgs,
 }
 
 #[derive(Debug, Args)]
@@ -371,6 +382,7 @@ Examples:
   clipgauge score 'data/*.parquet' -o all.parquet           (one table; -o scored/ keeps them apart)
   clipgauge score pairs.csv --in-place --column b32 --error-column why
   clipgauge score pairs.parquet -o scored.parquet --resume
+  clipgauge score s3://bucket/pairs.parquet -o s3://bucket/scored.parquet
   clipgauge score examples/pairs.csv --model pictoclip      (no download, for a first try)
   clipgauge score pairs.csv --min-score 0.28 --keep-columns id,url -o good.csv
   clipgauge score laion.parquet --min-score 0.28 --save-images shards -o good.parquet

@@ -5,20 +5,25 @@ use std::path::Path;
 use anyhow::anyhow;
 use clipgauge::compare::CompareOptions;
 use clipgauge::core::decode::DecodeOptions;
+use clipgauge::disk_cache::CacheOptions;
 use clipgauge::embed::{EmbedOptions, VectorLayout};
 use clipgauge::inputs;
+use clipgauge::objects::ObjectOptions;
 use clipgauge::options::{Input, Output, ResumeOptions, ScoreOptions};
 use clipgauge::source::FetchOptions;
 use clipgauge::vectors::DEFAULT_PART_ROWS;
 
-use crate::args::{CompareArgs, EmbedArgs, EmbedFormat, FetchArgs, InputArgs, OutputArgs, PictureArgs, ScoreArgs};
+use crate::args::{
+    CacheArgs, CompareArgs, EmbedArgs, EmbedFormat, FetchArgs, InputArgs, OutputArgs, PictureArgs, ScoreArgs,
+};
 use crate::exit::Usage;
 
 /// What the flags of `clipgauge score` say, or which of its inputs there are not.
 pub(crate) fn score_options(args: ScoreArgs) -> Result<ScoreOptions, anyhow::Error> {
     let ScoreArgs { inputs, output, resume, columns, filters, saving, model, fetch, pictures, report } = args;
+    let fetch = fetch_options(&fetch);
     Ok(ScoreOptions {
-        input: input_of(&inputs)?,
+        input: input_of(&inputs, &fetch)?,
         delimiter: output.delimiter,
         format: output.format,
         output: place(&output),
@@ -35,8 +40,9 @@ pub(crate) fn score_options(args: ScoreArgs) -> Result<ScoreOptions, anyhow::Err
         threads: model.work.threads,
         batch_size: model.work.batch_size,
         precision: model.work.precision.precision,
-        fetch: fetch_options(&fetch),
+        fetch,
         decode: decode_options(&pictures),
+        cache: cache_options(model.work.cache),
         resume: ResumeOptions { resume: resume.resume, retry_failed: resume.retry_failed },
         shard: resume.shard,
         filters: filters.filters(),
@@ -75,6 +81,8 @@ pub(crate) fn embed_options(args: EmbedArgs) -> Result<EmbedOptions, anyhow::Err
             part_rows: output.part_rows.unwrap_or(DEFAULT_PART_ROWS),
         },
     };
+    let fetch = fetch_options(&fetch);
+    let input = input_of(&inputs, &fetch)?;
     Ok(EmbedOptions {
         layout,
         delimiter: output.delimiter,
@@ -90,14 +98,15 @@ pub(crate) fn embed_options(args: EmbedArgs) -> Result<EmbedOptions, anyhow::Err
         threads: model.work.threads,
         batch_size: model.work.batch_size,
         precision: model.work.precision.precision,
-        fetch: fetch_options(&fetch),
+        fetch,
         decode: decode_options(&pictures),
-        ..EmbedOptions::new(input_of(&inputs)?, output.output)
+        cache: cache_options(model.work.cache),
+        ..EmbedOptions::new(input, output.output)
     })
 }
 
-fn input_of(args: &InputArgs) -> Result<Input, anyhow::Error> {
-    inputs::expand(&args.inputs).map_err(|error| match error.is_usage() {
+fn input_of(args: &InputArgs, fetch: &FetchOptions) -> Result<Input, anyhow::Error> {
+    inputs::expand(&args.inputs, fetch).map_err(|error| match error.is_usage() {
         true => Usage(error.into()).into(),
         false => error.into(),
     })
@@ -116,12 +125,18 @@ fn fetch_options(args: &FetchArgs) -> FetchOptions {
         headers: args.headers.clone(),
         user_agent: args.user_agent.clone(),
         ignore_opt_outs: args.ignore_opt_outs,
+        objects: ObjectOptions { anonymous: args.objects.no_sign_request },
         ..FetchOptions::default()
     }
 }
 
 fn decode_options(args: &PictureArgs) -> DecodeOptions {
     DecodeOptions { max_pixels: args.max_pixels, apply_orientation: !args.ignore_exif, background: args.background }
+}
+
+fn cache_options(args: CacheArgs) -> Option<CacheOptions> {
+    let CacheArgs { cache, cache_size: max_bytes } = args;
+    cache.map(|folder| CacheOptions { folder, max_bytes })
 }
 
 /// Where the table goes.
@@ -210,6 +225,8 @@ mod tests {
             "--threads=3",
             "--batch-size=5",
             "--precision=int8",
+            "--cache=v",
+            "--cache-size=1GB",
             "--concurrency=7",
             "--per-host=2",
             "--per-host-interval=20ms",
@@ -242,6 +259,7 @@ mod tests {
             "--save-images=shards",
             "--save-image-size=256",
             "--save-shard-size=50",
+            "--no-sign-request",
         ];
         let expected = ScoreOptions {
             output: Output::InPlace,
@@ -271,6 +289,7 @@ mod tests {
                 headers: vec![("A".to_owned(), "b".to_owned()), ("C".to_owned(), "d".to_owned())],
                 user_agent: Some("u".to_owned()),
                 ignore_opt_outs: true,
+                objects: ObjectOptions { anonymous: true },
                 ..FetchOptions::default()
             },
             decode: DecodeOptions { max_pixels: 2000, apply_orientation: false, background: Some([16, 32, 48]) },
@@ -291,6 +310,7 @@ mod tests {
                 size: NonZeroU32::new(256),
                 shard_size: NonZeroUsize::new(50).expect("not zero"),
             }),
+            cache: Some(CacheOptions { folder: "v".into(), max_bytes: 1_000_000_000 }),
             ..ScoreOptions::new(Input::File("in.csv".into()))
         };
         assert_eq!(format!("{:?}", options(&flags)), format!("{expected:?}"));

@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 
 use url::Url;
 
+use crate::hub::{HubFile, HubFileError};
+use crate::objects::{ObjectUrl, ObjectUrlError};
 use crate::row::{RowError, RowErrorKind};
 use crate::source::SourceKind;
 
@@ -20,14 +22,28 @@ pub enum Address {
     File(PathBuf),
     /// `http://` or `https://`.
     Http(Url),
+    /// A file on the Hugging Face hub: `hf://datasets/…`.
+    Hub(HubFile),
+    /// An object in a bucket: `s3://`, `gs://`, `az://`, `abfss://`.
+    Object(ObjectUrl),
+    /// The image's bytes themselves, in some form of text.
+    Inline(InlineImage),
+}
+
+/// The bytes of an image as a text.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum InlineImage {
     /// A `data:` URI, whole.
     Data(String),
+    /// Bare base64, of the usual alphabet or that for URLs.
+    Base64(String),
 }
 
 impl Address {
-    /// Reads an image cell; relative paths start at `base`.
+    /// Reads an image cell; relative paths start at `base`, a folder or the prefix of objects' addresses.
     ///
-    /// Blanks around a URL are dropped; a path is taken as it stands. A cell without anything but blanks is
+    /// Blanks around a URL are dropped; a path is taken as it stands. A long text that begins as the base64 of a JPEG,
+    /// PNG, GIF, WebP or TIFF does and has no other sign in it is taken for that. A cell without anything but blanks is
     /// [`RowErrorKind::NoImage`], one that cannot be used is [`RowErrorKind::BadAddress`].
     ///
     /// ```
@@ -43,12 +59,18 @@ impl Address {
             return Err(RowError::new(RowErrorKind::NoImage, "the image cell is empty"));
         }
         let Some(scheme) = scheme(trimmed) else {
-            return path(base.join(cell));
+            return if is_base64(trimmed) {
+                Ok(Self::Inline(InlineImage::Base64(trimmed.to_owned())))
+            } else {
+                relative(cell, base)
+            };
         };
         match SourceKind::of_scheme(&scheme) {
             Some(SourceKind::File) => path(file_url(trimmed)?),
             Some(SourceKind::Http) => Ok(Self::Http(url(trimmed)?)),
-            Some(SourceKind::Inline) => Ok(Self::Data(trimmed.to_owned())),
+            Some(SourceKind::Hub) => HubFile::parse(trimmed).map(Self::Hub).map_err(of_hub),
+            Some(SourceKind::Object) => ObjectUrl::parse(trimmed).map(Self::Object).map_err(of_object),
+            Some(SourceKind::Inline) => Ok(Self::Inline(InlineImage::Data(trimmed.to_owned()))),
             None => Err(bad_address(format!(
                 "`{scheme}:` addresses are not supported: an image is a path or a {} address (a file whose name starts \
                  like this is `./{scheme}:…`)",
@@ -62,7 +84,9 @@ impl Address {
         match self {
             Self::File(_) => SourceKind::File,
             Self::Http(_) => SourceKind::Http,
-            Self::Data(_) => SourceKind::Inline,
+            Self::Hub(_) => SourceKind::Hub,
+            Self::Object(_) => SourceKind::Object,
+            Self::Inline(_) => SourceKind::Inline,
         }
     }
 }
@@ -73,7 +97,12 @@ impl fmt::Display for Address {
         let text = match self {
             Self::File(path) => path.display().to_string(),
             Self::Http(url) => format!("{}{}", url.origin().ascii_serialization(), url.path()),
-            Self::Data(uri) => format!("{},", uri.split_once(',').map_or(uri.as_str(), |(head, _)| head)),
+            Self::Hub(file) => file.to_string(),
+            Self::Object(url) => url.to_string(),
+            Self::Inline(InlineImage::Data(uri)) => {
+                format!("{},", uri.split_once(',').map_or(uri.as_str(), |(head, _)| head))
+            }
+            Self::Inline(InlineImage::Base64(_)) => "a picture in base64".to_owned(),
         };
         match text.char_indices().nth(MAX_SHOWN) {
             Some((end, _)) => write!(f, "{}…", &text[..end]),
@@ -91,6 +120,36 @@ fn scheme(cell: &str) -> Option<String> {
         && scheme.starts_with(|first: char| first.is_ascii_alphabetic())
         && scheme.bytes().all(of_a_scheme);
     is_scheme.then(|| scheme.to_ascii_lowercase())
+}
+
+/// How pictures begin in base64: JPEG, PNG, GIF, WebP (RIFF) and TIFF of either byte order. All have their first four or
+/// more bytes in it; the two of a BMP would say too little.
+const BASE64_BEGINNINGS: [&str; 6] = ["/9j/", "iVBORw0KGgo", "R0lGODdh", "UklGR", "SUkqA", "TU0AK"];
+
+/// The least signs that a picture has in base64. No file of so long a name without a dot begins like one.
+const LEAST_BASE64: usize = 80;
+
+/// Whether a cell is the bare base64 of a picture rather than a path.
+pub(crate) fn is_base64(cell: &str) -> bool {
+    let begins = |beginning: &&str| {
+        // GIF has two versions, which differ in the sixth byte.
+        let of_a_gif = cell.starts_with("R0lGODlh");
+        of_a_gif || cell.starts_with(*beginning) || cell.starts_with(&beginning.replace('/', "_"))
+    };
+    let is_sign = |byte: u8| byte.is_ascii_alphanumeric() || b"+/-_=\r\n".contains(&byte);
+    cell.len() >= LEAST_BASE64 && BASE64_BEGINNINGS.iter().any(begins) && cell.bytes().all(is_sign)
+}
+
+/// What a path names. One beside a table in a bucket names an object there.
+fn relative(cell: &str, base: &Path) -> Result<Address, RowError> {
+    match base.to_str().filter(|base| ObjectUrl::is_meant(base)) {
+        Some(prefix) if !Path::new(cell).is_absolute() => {
+            // Any object with the prefix would do.
+            let table = ObjectUrl::parse(&format!("{prefix}/table"));
+            table.and_then(|table| table.beside(cell)).map(Address::Object).map_err(of_object)
+        }
+        _ => path(base.join(cell)),
+    }
 }
 
 fn path(path: PathBuf) -> Result<Address, RowError> {
@@ -113,6 +172,14 @@ fn file_url(text: &str) -> Result<PathBuf, RowError> {
 
 fn url(text: &str) -> Result<Url, RowError> {
     Url::parse(text).map_err(|error| bad_address(format!("the URL is not valid: {error}")))
+}
+
+fn of_hub(error: HubFileError) -> RowError {
+    bad_address(error.to_string())
+}
+
+fn of_object(error: ObjectUrlError) -> RowError {
+    bad_address(error.to_string())
 }
 
 fn bad_address(message: String) -> RowError {
@@ -139,6 +206,10 @@ mod tests {
 
     fn http(url: &str) -> Result<Address, (RowErrorKind, &'static str)> {
         Ok(Address::Http(Url::parse(url).unwrap()))
+    }
+
+    fn object(url: &str) -> Result<Address, (RowErrorKind, &'static str)> {
+        Ok(Address::Object(ObjectUrl::parse(url).unwrap()))
     }
 
     fn bad(part_of_the_message: &'static str) -> Result<Address, (RowErrorKind, &'static str)> {
@@ -170,9 +241,17 @@ mod tests {
             ("Unicode URL", "http://bücher.example/猫", http("http://xn--bcher-kva.example/%E7%8C%AB")),
             ("no host", "http://", bad("empty host")),
             ("no port", "http://example.com:99999/", bad("invalid port number")),
-            ("data", "data:image/png;base64,QQ==", Ok(Address::Data("data:image/png;base64,QQ==".into()))),
+            (
+                "data",
+                "data:image/png;base64,QQ==",
+                Ok(Address::Inline(InlineImage::Data("data:image/png;base64,QQ==".into()))),
+            ),
             ("other scheme", "ftp://user:secret@example.com/1.jpg", bad("`ftp:` addresses are not supported")),
-            ("what is supported", "s3://bucket/1.jpg", bad("`file:`, `http:`, `https:` or `data:` address")),
+            ("what is supported", "sftp://server/1.jpg", bad("`file:`, `http:`, `https:`, `hf:`, `s3:`")),
+            ("object", " s3://bucket/cats/a%20b+ c.jpg", object("s3://bucket/cats/a%20b+ c.jpg")),
+            ("object in capitals", "GS://bucket/1.jpg", object("gs://bucket/1.jpg")),
+            ("bucket without an object", "s3://bucket", bad("no object in it")),
+            ("empty part of a key", "s3://bucket/a//1.jpg", bad("empty part")),
             ("scheme without slashes", "javascript:alert(1)", bad("`./javascript:…`")),
             ("empty", "", Err((RowErrorKind::NoImage, "empty"))),
             ("blank", " \t ", Err((RowErrorKind::NoImage, "empty"))),
@@ -186,6 +265,43 @@ mod tests {
                 }
                 (address, expected) => panic!("{name}: {address:?} instead of {expected:?}"),
             }
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn paths_beside_a_table_in_a_bucket_are_objects() {
+        let cases = [
+            ("1.jpg", "s3://bucket/tables/1.jpg"),
+            ("../a b/1%20.jpg", "s3://bucket/a b/1%20.jpg"),
+            ("/data/1.jpg", "/data/1.jpg"),
+            ("gs://other/1.jpg", "gs://other/1.jpg"),
+        ];
+        for (cell, expected) in cases {
+            assert_eq!(Address::parse(cell, Path::new("s3://bucket/tables")).unwrap().to_string(), expected);
+        }
+        let out = Address::parse("../../1.jpg", Path::new("s3://bucket/tables")).unwrap_err();
+        assert_eq!(out.kind, RowErrorKind::BadAddress);
+    }
+
+    #[test]
+    fn base64_is_told_from_paths() {
+        let long = "A".repeat(100);
+        let is = |text: String| Address::parse(&text, Path::new("/")).unwrap();
+        for beginning in ["/9j/4AAQ", "_9j_4AAQ", "iVBORw0KGgoA", "R0lGODlh", "R0lGODdh", "UklGRj", "SUkqAA", "TU0AKg"]
+        {
+            let cell = format!("{beginning}{long}==");
+            assert_eq!(is(format!(" {cell}\n")), Address::Inline(InlineImage::Base64(cell)), "{beginning}");
+        }
+        let paths = [
+            format!("/9j/{long}.jpg"),
+            format!("/9j/{long} {long}"),
+            format!("pictures/{long}"),
+            "/9j/4AAQSkZJRg==".to_owned(),
+            format!("Qk0{long}"),
+        ];
+        for path in paths {
+            assert_eq!(is(path.clone()), Address::File(Path::new("/").join(&path)), "{path}");
         }
     }
 

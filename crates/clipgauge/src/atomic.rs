@@ -1,4 +1,4 @@
-//! Files that appear whole or not at all: written beside, synced, renamed.
+//! Files that appear whole or not at all: written beside, synced, renamed. Objects in buckets have that by nature.
 //!
 //! A file that is not committed leaves no trace, whatever ends the run short of a power cut or `kill -9`: those may
 //! leave `NAME.XXXXXX.partial`, which the next run with the same output removes. What the name stood for before stays as
@@ -12,6 +12,10 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use tempfile::{Builder, NamedTempFile};
+
+#[cfg(feature = "object-store")]
+use crate::objects::Upload;
+use crate::objects::{ObjectUrl, ObjectUrlError};
 
 /// How much is gathered before it goes to the file, in bytes.
 const WRITE_BUFFER: usize = 256 << 10;
@@ -37,19 +41,28 @@ enum Out {
     Beside(BufWriter<NamedTempFile>),
     /// For what is no regular file (`/dev/null`, a named pipe), which must not be replaced by one.
     Straight(BufWriter<File>),
+    /// For what is an object in a bucket.
+    #[cfg(feature = "object-store")]
+    Object(BufWriter<Upload>),
 }
 
 impl AtomicFile {
     /// Begins the file that is to stand at `target`.
     ///
     /// A symbolic link is followed: what it points to is replaced, and the link stays. What is no regular file is
-    /// written into as the bytes come.
+    /// written into as the bytes come. An object's address (`s3://bucket/key`) makes that object.
     ///
     /// # Errors
     ///
     /// The folder is not there or not writable, or `target` is a folder.
     pub fn create(target: &Path) -> Result<Self, AtomicError> {
         let fails = |source| AtomicError::Write { path: target.to_owned(), source };
+        if let Some(url) = ObjectUrl::of_path(target) {
+            return Self::object(
+                target,
+                &url.map_err(|source| AtomicError::Object { path: target.to_owned(), source })?,
+            );
+        }
         if is_special(target) {
             let file = File::options().write(true).open(target).map_err(fails)?;
             let out = Out::Straight(BufWriter::with_capacity(WRITE_BUFFER, file));
@@ -73,6 +86,18 @@ impl AtomicFile {
         Ok(Self { target, out: Out::Beside(BufWriter::with_capacity(WRITE_BUFFER, file)) })
     }
 
+    #[cfg(feature = "object-store")]
+    fn object(target: &Path, url: &ObjectUrl) -> Result<Self, AtomicError> {
+        let upload = Upload::begin(url).map_err(|source| AtomicError::Write { path: target.to_owned(), source })?;
+        let out = Out::Object(BufWriter::with_capacity(WRITE_BUFFER, upload));
+        Ok(Self { target: target.to_owned(), out })
+    }
+
+    #[cfg(not(feature = "object-store"))]
+    fn object(target: &Path, _: &ObjectUrl) -> Result<Self, AtomicError> {
+        Err(AtomicError::NoObjects { path: target.to_owned() })
+    }
+
     /// Whether a file could be created at `target`, so that a run need not find out at its end. Leaves nothing behind.
     ///
     /// # Errors
@@ -88,7 +113,7 @@ impl AtomicFile {
 
     /// Where the file of this name would stand, behind symbolic links; `None` for what is no regular file.
     pub(crate) fn place_of(target: &Path) -> Option<PathBuf> {
-        if is_special(target) { None } else { follow(target).ok() }
+        if is_object(target) || is_special(target) { None } else { follow(target).ok() }
     }
 
     /// The bytes so far, to be looked at once all are written; `None` for what is no regular file.
@@ -97,6 +122,8 @@ impl AtomicFile {
         Ok(match &self.out {
             Out::Beside(out) => Some(out.get_ref().as_file()),
             Out::Straight(_) => None,
+            #[cfg(feature = "object-store")]
+            Out::Object(_) => None,
         })
     }
 
@@ -116,24 +143,32 @@ impl AtomicFile {
     }
 
     /// Puts the unfinished file at `TARGET.partial`, whole up to here and on the disk, and returns that path; the
-    /// target stays as it was. For what is no regular file, the bytes have gone there, and its own path is returned.
+    /// target stays as it was. For what is no regular file, the bytes have gone there, and its own path is returned. An
+    /// unfinished object cannot be kept: `None`.
     ///
     /// # Errors
     ///
     /// As [`AtomicFile::commit`].
-    pub fn keep_partial(self) -> Result<PathBuf, AtomicError> {
+    pub fn keep_partial(self) -> Result<Option<PathBuf>, AtomicError> {
         let place = match &self.out {
             Out::Beside(_) => partial_path(&self.target),
             Out::Straight(_) => self.target.clone(),
+            #[cfg(feature = "object-store")]
+            Out::Object(_) => return Ok(None),
         };
         self.settle(&place)?;
-        Ok(place)
+        Ok(Some(place))
     }
 
     fn settle(self, place: &Path) -> Result<(), AtomicError> {
         let fails = |source| AtomicError::Write { path: place.to_owned(), source };
         match self.out {
             Out::Straight(mut out) => out.flush().map_err(fails),
+            #[cfg(feature = "object-store")]
+            Out::Object(out) => {
+                let upload = out.into_inner().map_err(|error| fails(error.into_error()))?;
+                upload.finish().map_err(fails)
+            }
             Out::Beside(out) => {
                 let file = out.into_inner().map_err(|error| fails(error.into_error()))?;
                 file.as_file().sync_all().map_err(fails)?;
@@ -149,6 +184,8 @@ impl Write for AtomicFile {
         match &mut self.out {
             Out::Beside(out) => out.write(bytes),
             Out::Straight(out) => out.write(bytes),
+            #[cfg(feature = "object-store")]
+            Out::Object(out) => out.write(bytes),
         }
     }
 
@@ -156,6 +193,8 @@ impl Write for AtomicFile {
         match &mut self.out {
             Out::Beside(out) => out.flush(),
             Out::Straight(out) => out.flush(),
+            #[cfg(feature = "object-store")]
+            Out::Object(out) => out.flush(),
         }
     }
 }
@@ -170,6 +209,11 @@ pub fn partial_path(target: &Path) -> PathBuf {
 /// Whether a path stands for no regular file, but for a device or a pipe (`/dev/null`, `/dev/stdout`).
 pub(crate) fn is_special(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|metadata| !metadata.is_dir() && !metadata.is_file())
+}
+
+/// Whether a path stands for an object in a bucket.
+pub(crate) fn is_object(path: &Path) -> bool {
+    path.to_str().is_some_and(ObjectUrl::is_meant)
 }
 
 /// Removes what processes that were killed left of files that were to stand at `target`. Nobody may be writing one.
@@ -287,6 +331,27 @@ pub enum AtomicError {
         /// The folder.
         path: PathBuf,
     },
+    /// It looks like an object's address and is none.
+    #[error("{} cannot be written", path.display())]
+    Object {
+        /// The address.
+        path: PathBuf,
+        /// What is wrong with it.
+        #[source]
+        source: ObjectUrlError,
+    },
+    /// A folder is to be made in a bucket.
+    #[error("{} cannot be written: folders can be made on disks only; name one there, or use --format parquet", path.display())]
+    FolderOfObjects {
+        /// The address.
+        path: PathBuf,
+    },
+    /// This build does without object stores.
+    #[error("{} cannot be written: this build of clipgauge has no object stores; build it with the feature `object-store`", path.display())]
+    NoObjects {
+        /// The address.
+        path: PathBuf,
+    },
     /// It cannot be begun.
     #[error("{} cannot be written: no file can be created in the folder {}", path.display(), folder.display())]
     Create {
@@ -312,7 +377,15 @@ pub enum AtomicError {
 impl AtomicError {
     /// Whether the command line is wrong rather than the world.
     pub fn is_usage(&self) -> bool {
-        matches!(self, Self::NoFolder { .. } | Self::IsFolder { .. } | Self::Taken { .. })
+        matches!(
+            self,
+            Self::NoFolder { .. }
+                | Self::IsFolder { .. }
+                | Self::Taken { .. }
+                | Self::Object { .. }
+                | Self::FolderOfObjects { .. }
+                | Self::NoObjects { .. }
+        )
     }
 }
 

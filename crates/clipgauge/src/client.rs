@@ -2,6 +2,7 @@
 //! connection may take. What differs between the two (redirects, headers) they add themselves.
 
 pub(crate) mod cause;
+mod names;
 pub(crate) mod retry;
 
 use std::sync::Arc;
@@ -24,6 +25,7 @@ pub(crate) fn builder(connect_timeout: Duration) -> ClientBuilder {
     ClientBuilder::new()
         .tls_backend_preconfigured(tls())
         .user_agent(USER_AGENT)
+        .dns_resolver(names::resolver())
         .connect_timeout(connect_timeout)
         .pool_idle_timeout(IDLE_TIMEOUT)
 }

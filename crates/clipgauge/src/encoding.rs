@@ -237,9 +237,13 @@ impl PairEncoder {
                         Entry::Vacant(place) => {
                             place.insert(origins.len());
                             match cache.get(&content) {
+                                // One that another run has encoded may be one that this one drops.
                                 Some(known) => {
                                     note.size = known.size;
-                                    Ok(Origin::Known(known.vectors))
+                                    let dropped = known.size.and_then(|size| self.limits.drops(size));
+                                    dropped.map_or(Ok(Origin::Known(known.vectors)), |reason| {
+                                        Err(NoVectors::Dropped(reason))
+                                    })
                                 }
                                 None => stats
                                     .time(Stage::Decode, || decode_guarded(bytes, &self.decode))

@@ -8,7 +8,8 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use crate::atomic::{AtomicError, AtomicFile, is_special};
+use crate::address::is_base64;
+use crate::atomic::{AtomicError, AtomicFile, is_object, is_special};
 use crate::options::{Output, ScoreOptions};
 use crate::row::RowError;
 
@@ -21,8 +22,8 @@ const INPUT: &str = "input";
 /// What a list in a folder is called that has no name of its own (`.`).
 const IN_FOLDER: &str = "clipgauge.errors.csv";
 
-/// How much of a `data:` URI is listed, in characters.
-const DATA_URI_CHARACTERS: usize = 64;
+/// How much of a picture in the cell itself is listed, in characters.
+const INLINE_CHARACTERS: usize = 64;
 
 /// Where the failed rows of a run are listed: what `--errors` says, else `OUT.errors.csv` beside the output (in place:
 /// the input); `None` for a table that goes to standard output or a device, and for several in their own places.
@@ -30,9 +31,10 @@ pub fn path(options: &ScoreOptions) -> Option<PathBuf> {
     let table = match (&options.errors, &options.output) {
         (Some(path), _) => return Some(path.clone()),
         // Without a slash at its end.
-        (None, Output::Folder(folder)) => match folder.file_name() {
-            Some(name) => folder.with_file_name(name),
-            None => return Some(folder.join(IN_FOLDER)),
+        (None, Output::Folder(folder)) => match folder.file_name().map(|name| folder.with_file_name(name)) {
+            // Beside a bucket there is nothing.
+            Some(beside) if is_object(&beside) == is_object(folder) => beside,
+            _ => return Some(folder.join(IN_FOLDER)),
         },
         (None, _) => options.output_file()?.to_owned(),
     };
@@ -132,16 +134,16 @@ impl ErrorsFile {
     /// The list cannot be written.
     pub fn keep_partial(self) -> Result<Option<PathBuf>, AtomicError> {
         match (self.path, self.list) {
-            (Some(path), Some(list)) => finished(list, &path)?.keep_partial().map(Some),
+            (Some(path), Some(list)) => finished(list, &path)?.keep_partial(),
             _ => Ok(None),
         }
     }
 }
 
-/// The cell as it is listed: a `data:` URI has the picture in it, of which the beginning is enough.
+/// The cell as it is listed: of a `data:` URI or base64, which have the picture in them, the beginning is enough.
 fn shortened(url: &str) -> Cow<'_, str> {
-    match url.char_indices().nth(DATA_URI_CHARACTERS) {
-        Some((end, _)) if url.starts_with("data:") => Cow::Owned(format!("{}…", &url[..end])),
+    match url.char_indices().nth(INLINE_CHARACTERS) {
+        Some((end, _)) if url.starts_with("data:") || is_base64(url.trim()) => Cow::Owned(format!("{}…", &url[..end])),
         _ => Cow::Borrowed(url),
     }
 }
@@ -213,8 +215,10 @@ mod tests {
         let long = format!("https://example.org/{}", "x".repeat(5000));
         assert_eq!(shortened(&long), long);
         assert_eq!(shortened("data:,x"), "data:,x");
-        let picture = format!("data:image/png;base64,{}", "A".repeat(5000));
-        assert_eq!(shortened(&picture), format!("{}…", &picture[..DATA_URI_CHARACTERS]));
+        for beginning in ["data:image/png;base64,", "/9j/4AAQ"] {
+            let picture = format!("{beginning}{}", "A".repeat(5000));
+            assert_eq!(shortened(&picture), format!("{}…", &picture[..INLINE_CHARACTERS]));
+        }
     }
 
     #[test]
@@ -259,6 +263,8 @@ mod tests {
             (file("in.csv"), Output::File("d/out.csv".into()), None, Some("d/out.csv.errors.csv")),
             (file("in.csv"), Output::Folder("d/out/".into()), None, Some("d/out.errors.csv")),
             (file("in.csv"), Output::Folder(".".into()), None, Some("./clipgauge.errors.csv")),
+            (file("in.csv"), Output::Folder("s3://b/d/out/".into()), None, Some("s3://b/d/out.errors.csv")),
+            (file("in.csv"), Output::Folder("s3://b/".into()), None, Some("s3://b/clipgauge.errors.csv")),
             (file("d/in.csv"), Output::InPlace, None, Some("d/in.csv.errors.csv")),
             (file("in.csv"), Output::InPlace, Some("e.csv"), Some("e.csv")),
         ];

@@ -16,13 +16,20 @@ use serde::{Deserialize, Serialize};
 use crate::atomic::is_special;
 use crate::file_identity::FileIdentity;
 use crate::hub::ResolvedModel;
+#[cfg(feature = "object-store")]
+use crate::objects::ObjectTable;
+use crate::objects::ObjectUrl;
 use crate::options::{Input, ScoreOptions};
+use crate::source::FetchOptions;
 
 /// What begins the names of the fields that are about the input's file.
 const INPUT: &str = "the input";
 
 /// What begins values that say nothing to a person.
 const HASH: &str = "blake3:";
+
+/// The same for what a store calls the content of an object.
+const VERSION: &str = "version:";
 
 /// One of the values.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,10 +60,10 @@ impl Fingerprint {
             Input::Several(parts) => {
                 all.add(&format!("{INPUT}s' number"), parts.len());
                 for (number, part) in parts.iter().enumerate() {
-                    all.add_input(&part.input, &format!("{INPUT} {}", number + 1))?;
+                    all.add_input(&part.input, &format!("{INPUT} {}", number + 1), &options.fetch)?;
                 }
             }
-            one => all.add_input(one, INPUT)?,
+            one => all.add_input(one, INPUT, &options.fetch)?,
         }
         let flag = |is_given: bool| if is_given { "given" } else { "not given" };
         let or_none = |value: Option<String>| value.unwrap_or_else(|| "not given".to_owned());
@@ -86,9 +93,17 @@ impl Fingerprint {
     }
 
     /// Adds an input, which is called `name`. Of a folder of pictures, what is in it is known row by row.
-    fn add_input(&mut self, input: &Input, name: &str) -> io::Result<()> {
+    fn add_input(&mut self, input: &Input, name: &str, fetch: &FetchOptions) -> io::Result<()> {
         match input {
-            Input::File(path) if !is_special(path) => self.add_file(path, name),
+            Input::File(path) if !is_special(path) => match ObjectUrl::of_path(path) {
+                Some(Ok(url)) => self.add_object(&url, name, fetch),
+                // What is wrong with it is told when it is opened.
+                Some(Err(_)) => {
+                    self.add(name, path.display());
+                    Ok(())
+                }
+                None => self.add_file(path, name),
+            },
             Input::Pictures(folder) => {
                 self.add(name, fs::canonicalize(folder)?.display());
                 Ok(())
@@ -98,6 +113,23 @@ impl Fingerprint {
                 Ok(())
             }
         }
+    }
+
+    /// Adds an object, of which nothing is read.
+    #[cfg(feature = "object-store")]
+    fn add_object(&mut self, url: &ObjectUrl, name: &str, fetch: &FetchOptions) -> io::Result<()> {
+        let table = ObjectTable::find(url, fetch)?;
+        self.add(name, url);
+        self.add(&format!("{name}'s size"), format!("{} bytes", table.size()));
+        self.add(&format!("{name}'s content"), format!("{VERSION}{}", table.version()));
+        Ok(())
+    }
+
+    /// Adds an object. That it cannot be read is told when it is opened.
+    #[cfg(not(feature = "object-store"))]
+    fn add_object(&mut self, url: &ObjectUrl, name: &str, _: &FetchOptions) -> io::Result<()> {
+        self.add(name, url);
+        Ok(())
     }
 
     fn add_file(&mut self, path: &Path, name: &str) -> io::Result<()> {
@@ -188,7 +220,7 @@ impl fmt::Display for Difference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { name, before, now } = self;
         match (before, now) {
-            (Some(before), Some(now)) if before.starts_with(HASH) && now.starts_with(HASH) => {
+            (Some(before), Some(now)) if [before, now].iter().all(|value| is_opaque(value)) => {
                 write!(f, "{name} is another")
             }
             (Some(before), Some(now)) => write!(f, "{name} was {before} and is now {now}"),
@@ -197,6 +229,11 @@ impl fmt::Display for Difference {
             (None, None) => f.write_str(name),
         }
     }
+}
+
+/// Whether a value says nothing to a person.
+fn is_opaque(value: &str) -> bool {
+    [HASH, VERSION].iter().any(|beginning| value.starts_with(beginning))
 }
 
 /// The differences in one sentence.

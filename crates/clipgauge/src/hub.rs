@@ -8,6 +8,7 @@ mod cache;
 mod choice;
 mod download;
 mod error;
+mod file;
 mod lock;
 mod name;
 mod options;
@@ -25,6 +26,7 @@ use name::{HubModel, ModelName};
 
 pub(crate) use cache::cached_models;
 pub use error::{HubError, Unreachable};
+pub use file::{HubFile, HubFileError};
 pub use options::{HubOptions, Token};
 
 /// The name of the model that is part of the program.

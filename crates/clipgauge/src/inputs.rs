@@ -1,9 +1,10 @@
 //! From the words of a command line to the tables that they mean: files, patterns (`data/*.parquet`), ranges in braces
-//! (`{00000..00041}.tar`) and folders.
+//! (`{00000..00041}.tar`), folders, and addresses of objects with any of these but folders.
 //!
 //! A name that is there is always itself, whatever characters are in it.
 
 mod braces;
+mod bucket;
 mod folder;
 
 pub(crate) use folder::walk;
@@ -13,7 +14,9 @@ use std::path::{Path, PathBuf};
 
 use glob::{MatchOptions, PatternError};
 
+use crate::objects::ObjectUrl;
 use crate::options::{Input, Part};
+use crate::source::FetchOptions;
 
 /// How names are matched: `*` does not go beyond a folder, and what is hidden has to be named.
 const MATCHING: MatchOptions =
@@ -23,15 +26,15 @@ const MATCHING: MatchOptions =
 const WILDCARDS: [char; 3] = ['*', '?', '['];
 
 /// Finds what words of a command line mean, in their order; what one pattern or folder stands for, sorted by name. `-`
-/// is standard input.
+/// is standard input. For patterns in buckets, these are asked as `fetch` says.
 ///
 /// # Errors
 ///
 /// A pattern or folder without anything in it, a pattern that makes no sense, or standard input beside others.
-pub fn expand<W: AsRef<Path>>(words: &[W]) -> Result<Input, InputsError> {
+pub fn expand<W: AsRef<Path>>(words: &[W], fetch: &FetchOptions) -> Result<Input, InputsError> {
     let mut parts = Vec::new();
     for word in words {
-        expand_word(word.as_ref(), &mut parts)?;
+        expand_word(word.as_ref(), fetch, &mut parts)?;
     }
     if parts.len() > 1 && parts.iter().any(|part| part.input == Input::Stdin) {
         return Err(InputsError::StdinAmongOthers);
@@ -42,9 +45,15 @@ pub fn expand<W: AsRef<Path>>(words: &[W]) -> Result<Input, InputsError> {
     }
 }
 
-fn expand_word(word: &Path, parts: &mut Vec<Part>) -> Result<(), InputsError> {
+fn expand_word(word: &Path, fetch: &FetchOptions, parts: &mut Vec<Part>) -> Result<(), InputsError> {
     if word == Path::new("-") {
         parts.push(Part { input: Input::Stdin, name: PathBuf::new() });
+        return Ok(());
+    }
+    if let Some(address) = word.to_str().filter(|word| ObjectUrl::is_meant(word)) {
+        for address in braces::expand(address)? {
+            parts.extend(bucket::expand(&address, fetch)?);
+        }
         return Ok(());
     }
     match word.to_str().filter(|_| word.symlink_metadata().is_err()) {
@@ -172,7 +181,7 @@ mod tests {
             let path = path.strip_prefix(bench.path()).expect("in the bench");
             path.to_string_lossy().replace('\\', "/")
         };
-        let input = expand(&words)?;
+        let input = expand(&words, &FetchOptions::default())?;
         let names = input.names().map(|name| name.to_string_lossy().replace('\\', "/"));
         Ok(input.files().map(relative).zip(names).collect())
     }
@@ -215,7 +224,8 @@ mod tests {
             found,
             [("t/b.csv", "b.csv"), ("t/de/a.csv.gz", "de/a.csv.gz")].map(|(a, b)| (a.to_owned(), b.to_owned()))
         );
-        assert_eq!(expand(&[bench.path().join("p")]).expect("pictures"), Input::Pictures(bench.path().join("p")));
+        let pictures = expand(&[bench.path().join("p")], &FetchOptions::default()).expect("pictures");
+        assert_eq!(pictures, Input::Pictures(bench.path().join("p")));
     }
 
     #[test]
@@ -232,8 +242,25 @@ mod tests {
             let error = expanded(&bench, &words).expect_err("nothing");
             assert!(error.is_usage() && error.to_string().contains(told), "{error}");
         }
-        let error = expand(&["-", "a.csv"]).expect_err("two readers");
+        let error = expand(&["-", "a.csv"], &FetchOptions::default()).expect_err("two readers");
         assert!(matches!(error, InputsError::StdinAmongOthers), "{error}");
-        assert_eq!(expand(&["-"]).expect("alone"), Input::Stdin);
+        assert_eq!(expand(&["-"], &FetchOptions::default()).expect("alone"), Input::Stdin);
+    }
+
+    #[test]
+    fn addresses_of_objects_are_no_names_of_files() {
+        let files = |word: &str| {
+            let input = expand(&[word], &FetchOptions::default()).expect("nothing is asked");
+            input.files().map(|path| path.display().to_string()).collect::<Vec<_>>()
+        };
+        for (word, expected) in [
+            ("s3://b/t/{08..10}.tar", vec!["s3://b/t/08.tar", "s3://b/t/09.tar", "s3://b/t/10.tar"]),
+            ("gs://{a,b}/1.csv", vec!["gs://a/1.csv", "gs://b/1.csv"]),
+            ("az://b/a b.csv", vec!["az://b/a b.csv"]),
+            // Told when it is opened.
+            ("s3://b//*.csv", vec!["s3://b//*.csv"]),
+        ] {
+            assert_eq!(files(word), expected, "{word}");
+        }
     }
 }

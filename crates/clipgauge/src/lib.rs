@@ -8,6 +8,7 @@ pub mod cancel;
 mod client;
 pub mod compare;
 pub mod diagnostics;
+pub mod disk_cache;
 #[cfg(feature = "parquet")]
 pub mod embed;
 mod encoding;
@@ -22,6 +23,7 @@ pub mod journal;
 pub mod loading;
 pub mod merge;
 pub mod models;
+pub mod objects;
 pub mod options;
 mod picture;
 pub mod pipeline;

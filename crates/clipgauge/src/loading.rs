@@ -6,6 +6,7 @@ use std::sync::Arc;
 use clipgauge_core::encoder::Encoder;
 use clipgauge_core::error::LoadError;
 use clipgauge_core::family::{self, LoadOptions};
+use clipgauge_core::model_files::ModelFiles;
 
 use crate::cancel::Cancel;
 use crate::fingerprint;
@@ -22,6 +23,8 @@ pub(crate) struct LoadedModel {
     pub(crate) revision: Option<String>,
     /// Which model it is, whatever it was called.
     pub(crate) identity: String,
+    /// What it was made of.
+    pub(crate) files: ModelFiles,
 }
 
 /// Why a model cannot be had or used.
@@ -92,7 +95,7 @@ pub(crate) fn load(
     let encoder = encoder(&model, name, options, cancel)?;
     let identity =
         fingerprint::of_model(&model).map_err(|source| LoadingError::Identity { model: name.to_owned(), source })?;
-    Ok(LoadedModel { encoder, id: model.id, revision: model.revision, identity })
+    Ok(LoadedModel { encoder, id: model.id, revision: model.revision, identity, files: model.files })
 }
 
 /// The same for a model that is to read captions.

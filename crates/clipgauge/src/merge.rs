@@ -9,7 +9,7 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
-use crate::atomic::{AtomicError, AtomicFile, is_same_file};
+use crate::atomic::{AtomicError, AtomicFile, is_object, is_same_file};
 use crate::errors_file;
 use crate::file_identity::FileIdentity;
 use crate::fingerprint::{Difference, listed};
@@ -77,6 +77,9 @@ pub fn merge(parts: &[PathBuf], output: &Path) -> Result<Merged, MergeError> {
 
 impl Part {
     fn open(path: &Path) -> Result<Self, MergeError> {
+        if is_object(path) {
+            return Err(MergeError::Object { part: path.to_owned(), note: note::path_of(path) });
+        }
         let note = ShardNote::read(path);
         let note =
             note.map_err(|source| MergeError::NoNote { part: path.to_owned(), note: note::path_of(path), source })?;
@@ -176,6 +179,14 @@ pub enum MergeError {
     /// No part was named.
     #[error("there is nothing to merge; name all parts of a table")]
     NoParts,
+    /// A part is in a bucket.
+    #[error("{} is an object, and parts are put together from a disk; fetch it and {} first", part.display(), note.display())]
+    Object {
+        /// The part.
+        part: PathBuf,
+        /// Where its note would be.
+        note: PathBuf,
+    },
     /// A file is no part, as far as one can see.
     #[error("{} is no part of a table: {} cannot be read; parts are written with --shard I/N", part.display(), note.display())]
     NoNote {

@@ -8,8 +8,9 @@ use std::path::{Path, PathBuf};
 use clipgauge_core::decode::DecodeOptions;
 use clipgauge_core::metric::Metric;
 
-use crate::atomic::is_special;
+use crate::atomic::{is_object, is_special};
 use crate::diagnostics::COLUMNS;
+use crate::disk_cache::CacheOptions;
 use crate::filters::{Filters, FiltersError};
 use crate::source::FetchOptions;
 use crate::table::{CellKind, ColumnFlag};
@@ -82,6 +83,8 @@ pub struct ScoreOptions {
     pub diagnostics: bool,
     /// Where the pictures of rows that pass are kept, if they are.
     pub save_images: Option<SaveImages>,
+    /// Where vectors are kept from one run to the next, if they are.
+    pub cache: Option<CacheOptions>,
 }
 
 impl ScoreOptions {
@@ -112,6 +115,7 @@ impl ScoreOptions {
             filters: Filters::default(),
             diagnostics: false,
             save_images: None,
+            cache: None,
         }
     }
 
@@ -147,6 +151,11 @@ impl ScoreOptions {
         }
     }
 
+    /// The object that the table goes to, for what only a file on a disk can have: a journal, a note beside it.
+    pub(crate) fn output_object(&self) -> Option<&Path> {
+        self.output_file().filter(|path| is_object(path))
+    }
+
     /// All columns that are added: the scores', then the error's if there is one, then those of diagnostics.
     pub(crate) fn added_columns(&self) -> Vec<AddedColumn> {
         let added = |name, kind, flag| AddedColumn { name, kind, flag };
@@ -175,6 +184,9 @@ impl ScoreOptions {
         self.save_images.as_ref().map_or(Ok(()), |saved| saved.check(self))?;
         if self.shard.is_some() && !matches!(self.output, Output::File(_)) {
             return Err(OptionsError::NoPartFile);
+        }
+        if let (Some(_), Some(path)) = (self.shard, self.output_object()) {
+            return Err(OptionsError::NotInBucket { flag: "--shard", path: path.to_owned() });
         }
         if let (Some(_), Some(what)) = (self.shard, self.no_one_table()) {
             return Err(OptionsError::OneTable { flag: "--shard", what });
@@ -356,6 +368,17 @@ pub enum OptionsError {
     NoOutputFile {
         /// The flag.
         flag: &'static str,
+    },
+    /// What a run needs beside its output cannot be in a bucket.
+    #[error(
+        "{flag} needs an output on a disk, and {} is an object; write to a file, and copy it there when it is whole",
+        path.display()
+    )]
+    NotInBucket {
+        /// The flag.
+        flag: &'static str,
+        /// The object.
+        path: PathBuf,
     },
     /// What is done to rows of one table.
     #[error(
@@ -590,11 +613,13 @@ pub enum Output {
 }
 
 impl Output {
-    /// A path: a folder that exists, or one that ends in a slash, takes the tables under their own names.
+    /// A path: a folder that exists, or one that ends in a slash, takes the tables under their own names. A folder in a
+    /// bucket is what objects' keys begin with.
     pub fn at(path: PathBuf) -> Self {
         let ends_in_slash =
             path.as_os_str().as_encoded_bytes().last().is_some_and(|last| std::path::is_separator(char::from(*last)));
-        if ends_in_slash || path.is_dir() { Self::Folder(path) } else { Self::File(path) }
+        let is_folder = ends_in_slash || (!is_object(&path) && path.is_dir());
+        if is_folder { Self::Folder(path) } else { Self::File(path) }
     }
 }
 

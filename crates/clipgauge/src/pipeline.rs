@@ -12,14 +12,16 @@
 use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::SystemTime;
 
+use clipgauge_core::decode::DecodeOptions;
 use clipgauge_core::family::LoadOptions;
 use clipgauge_core::metric::MetricError;
+use clipgauge_core::model_files::ModelFiles;
 use clipgauge_core::precision::Precision;
 
 use crate::atomic::AtomicFile;
 use crate::cancel::Cancel;
+use crate::disk_cache::{CacheError, DiskCache, Identity};
 #[cfg(feature = "parquet")]
 use crate::embed::{EmbedOptions, Embedder};
 use crate::errors_file::{self, ErrorsFile};
@@ -27,12 +29,13 @@ use crate::journal::{self, JournalWriter};
 use crate::loading::{LoadedModel, load_with_tokenizer};
 #[cfg(feature = "parquet")]
 use crate::options::Output;
-use crate::options::{Input, OptionsError, ScoreOptions};
+use crate::options::{OptionsError, ScoreOptions};
 use crate::progress::Progress;
 use crate::scorer::Scorer;
 use crate::source::Sources;
 use crate::stats::{Outcome, Stage, Stats, Summary};
-use crate::table::{self, OpenTable, ReadTable, TableError};
+use crate::table::{self, Connections, OpenTable, ReadTable, TableError};
+use crate::vector_cache::VectorCache;
 use crate::waiting::unless_cancelled;
 
 mod best;
@@ -55,7 +58,7 @@ mod stop;
 mod vectors;
 
 use compute::Compute;
-use computing::Computing;
+use computing::{Computing, Kept};
 use continuation::Continuation;
 pub use earlier::EarlierError;
 pub use error::ScoreTableError;
@@ -88,6 +91,7 @@ pub fn score_table(
     options.check()?;
     let stats = Arc::new(Stats::new(options.score_columns().len()));
     let (for_input, for_output) = (options.clone(), options.clone());
+    let _connections = Connections::of(&options.input, &options.fetch);
     tracing::info!(input = %options.input, "opening the table");
     let continuation = match Continuation::find(options, &stats, progress, cancel)? {
         Continuation::Begin(begin) => begin,
@@ -107,11 +111,13 @@ pub fn score_table(
     let errors = ErrorsFile::new(errors_file::path(options))?.with_inputs(options.input.is_several());
     options.summary.as_deref().map_or(Ok(()), AtomicFile::check)?;
     let sources = Sources::new(options.fetch.clone())?;
-    let Loaded { scorer, model_ids, revisions, identities } =
+    let cache = options.cache.as_ref().map(DiskCache::open).transpose()?;
+    let Loaded { scorer, model_ids, revisions, identities, files } =
         stats.time(Stage::Load, || load_scorer(options, progress, cancel))?;
 
     let (known, journal, closing) = continuation.begin(options, &identities, progress)?;
-    let run = Run { base: options.input.base(), threads: options.threads, stats: &stats, progress, cancel };
+    let cache = vector_cache(cache, &files, options.precision, &options.decode)?;
+    let run = Run { base: options.input.base(), threads: options.threads, cache, stats: &stats, progress, cancel };
     let places = Places { known, errors, journal, saver };
     let work = |reader, writer: Box<dyn WriteRows + '_>| run.all(reader, sources, scorer, writer, places);
     let finished = write_table(&run, options, table, &mut output, shards.as_mut(), work);
@@ -179,7 +185,7 @@ fn write_table(
         let rows = table.layout.writer(Box::new(output))?;
         return work(table.reader, Box::new(ScoredRows::new(rows, columns, &options.filters, run.stats, shards)));
     };
-    let before = stamps(&options.input);
+    let before = stamps(options);
     let mut spool = Spool::create(options, columns, run.stats)?;
     let finished = work(table.reader, Box::new(&mut spool))?;
     let spooled = match (finished.interrupted, &*output) {
@@ -193,19 +199,15 @@ fn write_table(
     // Whose samples wait already.
     let OpenTable { reader, layout } = open_selected(&ScoreOptions { save_images: None, ..options.clone() })?;
     let is_whole = spooled.write(reader, layout.writer(Box::new(output))?, shards, run.stats, run.cancel)?;
-    if stamps(&options.input) != before {
+    if stamps(options) != before {
         return Err(TableError::Changed { name: options.input.to_string() }.into());
     }
     Ok(Finished { interrupted: finished.interrupted || !is_whole, ..finished })
 }
 
-/// By which files that were written to meanwhile are known.
-fn stamps(input: &Input) -> Vec<Option<(u64, SystemTime)>> {
-    let stamp = |path: &Path| {
-        let metadata = path.metadata().ok()?;
-        Some((metadata.len(), metadata.modified().ok()?))
-    };
-    input.files().map(stamp).collect()
+/// By which tables that were written to meanwhile are known.
+fn stamps(options: &ScoreOptions) -> Vec<Option<String>> {
+    options.input.files().map(|path| table::stamp(path, &options.fetch)).collect()
 }
 
 /// Keeps the vectors of a table's images and captions.
@@ -222,6 +224,7 @@ pub fn embed_table(
     let run_options = options.run();
     let stats = Arc::new(Stats::new(0));
     // What is read keeps its format; what is written has one of its own.
+    let _connections = Connections::of(&options.input, &options.fetch);
     let reading = ScoreOptions { output: Output::Stdout, error_column: None, ..run_options.clone() };
     let table = unless_cancelled(cancel, move || table::open_with_texts(&reading))??;
     let columns = KeptColumns::find(&table.layout, options)?;
@@ -230,8 +233,9 @@ pub fn embed_table(
     let errors = ErrorsFile::new(errors_file::path(&run_options))?.with_inputs(options.input.is_several());
     options.summary.as_deref().map_or(Ok(()), AtomicFile::check)?;
     let sources = Sources::new(options.fetch.clone())?;
+    let cache = options.cache.as_ref().map(DiskCache::open).transpose()?;
     let load_options = loading(options.threads, options.precision);
-    let LoadedModel { encoder, id, revision, .. } =
+    let LoadedModel { encoder, id, revision, files, .. } =
         stats.time(Stage::Load, || load_with_tokenizer(&options.model, load_options, progress, cancel))?;
     let precision = options.precision.name().to_owned();
     let mut notes = vec![("clipgauge.model", options.model.clone()), ("clipgauge.precision", precision)];
@@ -242,12 +246,13 @@ pub fn embed_table(
         .with_canonical_captions(options.canonicalize_captions)
         .with_batch_size(options.batch_size);
 
-    let run = Run { base: options.input.base(), threads: options.threads, stats: &stats, progress, cancel };
+    let cache = vector_cache(cache, &[files], options.precision, &options.decode)?;
+    let run = Run { base: options.input.base(), threads: options.threads, cache, stats: &stats, progress, cancel };
     let places = Places { known: KnownRows::default(), errors, journal: None, saver: None };
     let rows = Box::new(VectorRows(&mut output));
     let Finished { errors, interrupted, .. } = run.all(table.reader, sources, embedder, rows, places)?;
     let partial = if interrupted {
-        Some(output.keep_partial(options)?)
+        output.keep_partial(options)?
     } else {
         output.commit(options)?;
         None
@@ -273,6 +278,7 @@ struct Places {
 struct Run<'a> {
     base: &'a Path,
     threads: Option<NonZeroUsize>,
+    cache: Arc<VectorCache>,
     stats: &'a Arc<Stats>,
     progress: &'a dyn Progress,
     cancel: &'a Cancel,
@@ -294,7 +300,8 @@ impl Run<'_> {
         let mut join = Join::new(writer, errors, journal, self.stats, self.progress);
         let fetching = Fetching::start(table, known, self.base, sources, join.inbox(), self.stats, &stop)?;
         let images = fetching.images();
-        let computing = Computing::start(&compute, saver, self.threads, images, join.inbox(), self.stats, &stop)?;
+        let kept = Kept { cache: Arc::clone(&self.cache), saver };
+        let computing = Computing::start(&compute, kept, self.threads, images, join.inbox(), self.stats, &stop)?;
         join.run(computing.count(), &stop);
         let read = fetching.end();
         computing.end();
@@ -311,15 +318,18 @@ struct Loaded {
     revisions: Vec<Option<String>>,
     /// Which one it is.
     identities: Vec<String>,
+    /// What it was made of.
+    files: Vec<ModelFiles>,
 }
 
 /// Finds the models, loads them and puts them together with the metrics.
 fn load_scorer(options: &ScoreOptions, progress: &dyn Progress, cancel: &Cancel) -> Result<Loaded, ScoreTableError> {
     let mut scorer: Option<Scorer> = None;
-    let (mut model_ids, mut revisions, mut identities) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut model_ids, mut revisions) = (Vec::new(), Vec::new());
+    let (mut identities, mut all_files) = (Vec::new(), Vec::new());
     let load_options = loading(options.threads, options.precision);
     for name in &options.models {
-        let LoadedModel { encoder, id, revision, identity } =
+        let LoadedModel { encoder, id, revision, identity, files } =
             load_with_tokenizer(name, load_options, progress, cancel)?;
         let mut metrics = options.metrics.iter().map(|metric| metric.comparer(encoder.spec()));
         let first = metrics.next().ok_or(OptionsError::Missing { flag: "--metric" })??;
@@ -332,6 +342,7 @@ fn load_scorer(options: &ScoreOptions, progress: &dyn Progress, cancel: &Cancel)
         model_ids.push(id);
         revisions.push(revision);
         identities.push(identity);
+        all_files.push(files);
     }
     let scorer = scorer.ok_or(OptionsError::Missing { flag: "--model" })?;
     let scorer = scorer
@@ -340,7 +351,20 @@ fn load_scorer(options: &ScoreOptions, progress: &dyn Progress, cancel: &Cancel)
         .with_counted_tokens(options.diagnostics)
         .with_canonical_captions(options.canonicalize_captions)
         .with_batch_size(options.batch_size);
-    Ok(Loaded { scorer, model_ids, revisions, identities })
+    Ok(Loaded { scorer, model_ids, revisions, identities, files: all_files })
+}
+
+/// The vectors of the run, with those on a disk if there is a cache of them.
+fn vector_cache(
+    disk: Option<DiskCache>,
+    models: &[ModelFiles],
+    precision: Precision,
+    decode: &DecodeOptions,
+) -> Result<Arc<VectorCache>, CacheError> {
+    let Some(disk) = disk else { return Ok(Arc::new(VectorCache::new())) };
+    let identities = models.iter().map(|files| Identity::of(files, precision, decode));
+    let identities = identities.collect::<Result<_, _>>().map_err(CacheError::Model)?;
+    Ok(Arc::new(VectorCache::with_disk(disk, identities)))
 }
 
 /// How models are made ready by as many threads as are to work with them.

@@ -23,8 +23,10 @@ impl ResumeOptions {
             Output::Stdout | Output::Folder(_) => false,
         };
         for (flag, is_given) in [("--resume", self.resume), ("--retry-failed", self.retry_failed)] {
-            if is_given && !has_file {
-                return Err(OptionsError::NoOutputFile { flag });
+            match options.output_object() {
+                Some(path) if is_given => return Err(OptionsError::NotInBucket { flag, path: path.to_owned() }),
+                _ if is_given && !has_file => return Err(OptionsError::NoOutputFile { flag }),
+                _ => {}
             }
         }
         if let (true, Some(what)) = (self.retry_failed, options.no_one_table()) {

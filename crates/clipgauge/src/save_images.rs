@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use crate::atomic::AtomicError;
+use crate::atomic::{AtomicError, is_object};
 use crate::options::{OptionsError, Output, ScoreOptions};
 
 /// How many pictures a shard has where nothing else is said, as in img2dataset.
@@ -35,6 +35,9 @@ impl SaveImages {
         let earlier = [("--resume", options.resume.resume), ("--retry-failed", options.resume.retry_failed)];
         if let Some((flag, _)) = earlier.into_iter().find(|(_, is_given)| *is_given) {
             return Err(OptionsError::Apart { flags: ["--save-images", flag] });
+        }
+        if is_object(&self.folder) {
+            return Err(OptionsError::NotInBucket { flag: "--save-images", path: self.folder.clone() });
         }
         match &options.output {
             // Shards that are scored may have the names of those that are saved.

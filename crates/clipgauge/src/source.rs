@@ -1,10 +1,19 @@
 //! From an address to bytes, over every kind of source. Each kind is a file below this one; what they share is the
 //! limit of fetches under way, and that equal addresses are fetched once.
 
+mod body;
+mod failure;
 pub mod file;
+mod health;
 pub mod http;
+pub mod hub;
 pub mod inline;
+mod limits;
+#[cfg(feature = "object-store")]
+pub mod object;
+mod room;
 mod shared;
+mod tries;
 
 use std::future::Future;
 use std::ops::Deref;
@@ -15,10 +24,15 @@ use bytes::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::address::Address;
+use crate::objects::ObjectOptions;
 use crate::row::{RowError, RowErrorKind};
 use file::FileSource;
 use http::HttpSource;
+use hub::HubSource;
 use inline::InlineSource;
+#[cfg(feature = "object-store")]
+use object::ObjectSource;
+use room::Room;
 use shared::Shared;
 
 macro_rules! source_kinds {
@@ -52,6 +66,10 @@ source_kinds! {
     File = "file", ["file"];
     /// Web servers.
     Http = "http", ["http", "https"];
+    /// Files on the Hugging Face hub.
+    Hub = "hub", ["hf"];
+    /// Objects in buckets.
+    Object = "object", ["s3", "s3a", "gs", "az", "abfs", "abfss"];
     /// The bytes are in the cell itself.
     Inline = "inline", ["data"];
 }
@@ -138,6 +156,8 @@ pub struct FetchOptions {
     /// Whether pictures are used even if their server asks not to, with `noai`, `noimageai`, `noindex` or
     /// `noimageindex` in an `X-Robots-Tag` header.
     pub ignore_opt_outs: bool,
+    /// How object stores are asked.
+    pub objects: ObjectOptions,
 }
 
 impl Default for FetchOptions {
@@ -155,6 +175,7 @@ impl Default for FetchOptions {
             headers: Vec::new(),
             user_agent: None,
             ignore_opt_outs: false,
+            objects: ObjectOptions::default(),
         }
     }
 }
@@ -165,6 +186,9 @@ pub struct Sources {
     max_bytes: u64,
     file: FileSource,
     http: HttpSource,
+    hub: HubSource,
+    #[cfg(feature = "object-store")]
+    object: ObjectSource,
     inline: InlineSource,
     shared: Shared,
 }
@@ -178,11 +202,15 @@ impl Sources {
             }
         }
         let turns = Arc::new(Semaphore::new(options.concurrency.min(Semaphore::MAX_PERMITS)));
+        let room = Arc::new(Room::new(options.max_bytes));
         Ok(Self {
             max_bytes: options.max_bytes,
             file: FileSource::new(options.max_bytes, Arc::clone(&turns)),
+            hub: HubSource::from_env(),
             inline: InlineSource::new(options.max_bytes),
-            http: HttpSource::new(options, turns)?,
+            #[cfg(feature = "object-store")]
+            object: ObjectSource::new(&options, Arc::clone(&turns), Arc::clone(&room))?,
+            http: HttpSource::new(&options, turns, room)?,
             shared: Shared::new(),
         })
     }
@@ -199,7 +227,15 @@ impl Sources {
         match address {
             Address::File(path) => self.shared.fetch(address, self.file.fetch(path)).await,
             Address::Http(url) => self.shared.fetch(address, self.http.fetch(url)).await,
-            Address::Data(uri) => self.inline.fetch(uri).await,
+            Address::Hub(file) => self.shared.fetch(address, self.hub.fetch(file, &self.http)).await,
+            #[cfg(feature = "object-store")]
+            Address::Object(url) => self.shared.fetch(address, self.object.fetch(url)).await,
+            #[cfg(not(feature = "object-store"))]
+            Address::Object(_) => Err(RowError::new(
+                RowErrorKind::BadAddress,
+                "this build of clipgauge has no object stores; build it with the feature `object-store`",
+            )),
+            Address::Inline(image) => self.inline.fetch(image).await,
         }
     }
 }

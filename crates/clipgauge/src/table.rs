@@ -29,14 +29,16 @@ pub(crate) mod number;
 mod parquet;
 mod part;
 mod pictures;
+#[cfg(feature = "parquet")]
+mod positioned;
 mod scan;
 mod schema;
 mod several;
 mod sniff;
+mod source;
 pub(crate) mod webdataset;
 
-use std::fs::File;
-use std::io::{self, IsTerminal, Read, Write};
+use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 
 use crate::options::{Input, Output, Part, ScoreOptions};
@@ -52,9 +54,11 @@ pub use format::{NoSuchFormat, TableFormat};
 pub(crate) use joined::join_parts;
 pub use json_lines::JsonRecord;
 pub use schema::ColumnDifference;
+pub(crate) use source::{Connections, stamp};
 pub use webdataset::TarRecord;
 
 use schema::Schema;
+use source::TableSource;
 
 /// A row as it stood in its table, kept so that it can be written byte for byte.
 #[derive(Debug)]
@@ -447,7 +451,7 @@ fn open_keeping(
 ) -> Result<OpenTable, TableError> {
     let table = open_whole(options, format, keeps_rows)?;
     let Some(shard) = options.shard else { return Ok(table) };
-    let is_file = matches!(&options.input, Input::File(path) if path.is_file());
+    let is_file = matches!(&options.input, Input::File(_)) && options.input.read_once().is_none();
     let measure = match (format, table.reader.position().total_bytes) {
         // Whose part has been opened.
         (Some(TableFormat::Parquet), _) => return Ok(table),
@@ -459,32 +463,21 @@ fn open_keeping(
 }
 
 fn open_whole(options: &ScoreOptions, format: Option<TableFormat>, keeps_rows: bool) -> Result<OpenTable, TableError> {
-    let name = options.input.to_string();
-    let fails = |source| TableError::Read { name: name.clone(), source };
-    let (file, total_bytes) = match &options.input {
-        Input::Pictures(folder) => return pictures::open(folder, options),
-        Input::Stdin | Input::Several(_) => (None, None),
-        Input::File(path) => {
-            let file = File::open(path).map_err(fails)?;
-            let metadata = file.metadata().map_err(fails)?;
-            if metadata.is_dir() {
-                return Err(TableError::IsFolder { name });
-            }
-            (Some(file), metadata.is_file().then_some(metadata.len()))
-        }
-    };
+    if let Input::Pictures(folder) = &options.input {
+        return pictures::open(folder, options);
+    }
+    let source = TableSource::open(options)?;
     let format = format.unwrap_or(TableFormat::Csv);
     let is_bytes = matches!(format, TableFormat::Parquet | TableFormat::Arrow | TableFormat::WebDataset);
     if is_bytes && !keeps_rows && options.output == Output::Stdout && io::stdout().is_terminal() {
         return Err(TableError::Terminal { format });
     }
     if matches!(format, TableFormat::Parquet | TableFormat::Arrow) {
-        return open_typed(format, file, total_bytes, options, keeps_rows);
+        return open_typed(format, source, options, keeps_rows);
     }
-    let input: Box<dyn Read + Send> = match file {
-        Some(file) => Box::new(file),
-        None => Box::new(io::stdin()),
-    };
+    let fails = |source| TableError::Read { name: options.input.to_string(), source };
+    let total_bytes = source.size();
+    let input = source.read().map_err(fails)?;
     let named = match &options.input {
         Input::File(path) => Compression::of_path(path),
         _ => None,
@@ -511,34 +504,27 @@ fn open_whole(options: &ScoreOptions, format: Option<TableFormat>, keeps_rows: b
 #[cfg(feature = "parquet")]
 fn open_typed(
     format: TableFormat,
-    file: Option<File>,
-    total_bytes: Option<u64>,
+    source: TableSource,
     options: &ScoreOptions,
     keeps_rows: bool,
 ) -> Result<OpenTable, TableError> {
+    let fails = |source| TableError::Read { name: options.input.to_string(), source };
     if format == TableFormat::Parquet {
-        let (Some(file), Some(_)) = (file, total_bytes) else {
+        let Ok(file) = source.positioned() else {
             return Err(TableError::NotSeekable { name: options.input.to_string(), format });
         };
         let (reader, layout) = parquet::open(file, options, keeps_rows)?;
         return Ok(OpenTable { reader: Box::new(reader), layout: Layout::Parquet(Box::new(layout)) });
     }
-    let (reader, layout) = match (file, total_bytes) {
-        (Some(file), Some(total_bytes)) => arrow_ipc::open_file(file, total_bytes, options)?,
-        (Some(pipe), None) => arrow_ipc::open_stream(Box::new(pipe), None, None, options)?,
-        (None, _) => arrow_ipc::open_stream(Box::new(io::stdin()), None, None, options)?,
+    let (reader, layout) = match source.positioned() {
+        Ok(file) => arrow_ipc::open_file(file.reader(), file.size(), options)?,
+        Err(pipe) => arrow_ipc::open_stream(pipe.read().map_err(fails)?, None, None, options)?,
     };
     Ok(OpenTable { reader: Box::new(reader), layout: Layout::Arrow(layout) })
 }
 
 #[cfg(not(feature = "parquet"))]
-fn open_typed(
-    format: TableFormat,
-    _: Option<File>,
-    _: Option<u64>,
-    options: &ScoreOptions,
-    _: bool,
-) -> Result<OpenTable, TableError> {
+fn open_typed(format: TableFormat, _: TableSource, options: &ScoreOptions, _: bool) -> Result<OpenTable, TableError> {
     Err(TableError::NotBuilt { name: options.input.to_string(), format })
 }
 

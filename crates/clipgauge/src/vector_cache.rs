@@ -1,5 +1,6 @@
 //! Vectors of images and captions that were encoded before in the same run, so that equal ones are encoded once: a table
-//! of prompts with many images each, say, or of images with several captions.
+//! of prompts with many images each, say, or of images with several captions. Behind it there may be those of other runs,
+//! in a [`DiskCache`].
 //!
 //! What decides a vector is its content's BLAKE3 hash: two contents with one hash would get one score unseen, and rows
 //! may be made by anybody.
@@ -7,6 +8,7 @@
 use std::mem;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::disk_cache::{DiskCache, Identity, Kept, Key};
 use crate::generations::Generations;
 
 /// The memory that vectors may take: about 30,000 of 512 numbers.
@@ -20,8 +22,8 @@ const ENTRY_COST: usize = 160;
 pub(crate) enum Content {
     /// A picture's file.
     Image([u8; 32]),
-    /// A text as one of the encoders reads it.
-    Text([u8; 32]),
+    /// A text as the encoder with this index reads it.
+    Text(usize, [u8; 32]),
 }
 
 impl Content {
@@ -33,17 +35,14 @@ impl Content {
     /// The hash by which it is known.
     pub(crate) fn hash(&self) -> &[u8; 32] {
         match self {
-            Self::Image(hash) | Self::Text(hash) => hash,
+            Self::Image(hash) | Self::Text(_, hash) => hash,
         }
     }
 
     /// The tokens of a text, for the encoder with this index.
     pub(crate) fn of_text(encoder: usize, ids: &[u32]) -> Self {
-        let mut hasher = blake3::Hasher::new();
-        hasher.update(&(encoder as u64).to_le_bytes());
         let bytes: Vec<u8> = ids.iter().flat_map(|id| id.to_le_bytes()).collect();
-        hasher.update(&bytes);
-        Self::Text(*hasher.finalize().as_bytes())
+        Self::Text(encoder, *blake3::hash(&bytes).as_bytes())
     }
 }
 
@@ -52,7 +51,10 @@ pub(crate) type Vectors = Arc<[Vec<f32>]>;
 
 /// Vectors by what they were made of, the ones that were asked for last. Shared by the threads of a run.
 #[derive(Debug)]
-pub(crate) struct VectorCache(Mutex<Generations<Content, Known>>);
+pub(crate) struct VectorCache {
+    memory: Mutex<Generations<Content, Known>>,
+    disk: Option<Disk>,
+}
 
 /// What is known of a content.
 #[derive(Debug, Clone, PartialEq)]
@@ -62,21 +64,71 @@ pub(crate) struct Known {
     pub(crate) size: Option<[u32; 2]>,
 }
 
+/// Vectors on a disk.
+#[derive(Debug)]
+struct Disk {
+    cache: DiskCache,
+    /// What names those of each encoder.
+    encoders: Vec<Identity>,
+}
+
 impl VectorCache {
     /// An empty cache.
     pub(crate) fn new() -> Self {
-        Self(Mutex::new(Generations::new(BUDGET)))
+        Self { memory: Mutex::new(Generations::new(BUDGET)), disk: None }
+    }
+
+    /// A cache with what is on a disk, for encoders with these identities.
+    pub(crate) fn with_disk(cache: DiskCache, encoders: Vec<Identity>) -> Self {
+        Self { disk: Some(Disk { cache, encoders }), ..Self::new() }
     }
 
     /// The vectors of a content, if they are still here.
     pub(crate) fn get(&self, content: &Content) -> Option<Known> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(content)
+        if let Some(known) = self.memory.lock().unwrap_or_else(PoisonError::into_inner).get(content) {
+            return Some(known);
+        }
+        let known = self.disk.as_ref()?.get(content)?;
+        self.remember(*content, known.clone());
+        Some(known)
     }
 
     /// Keeps the vectors of a content.
     pub(crate) fn put(&self, content: Content, known: Known) {
+        if let Some(disk) = &self.disk {
+            disk.put(&content, &known);
+        }
+        self.remember(content, known);
+    }
+
+    fn remember(&self, content: Content, known: Known) {
         let cost = ENTRY_COST + known.vectors.iter().map(|vector| mem::size_of_val(vector.as_slice())).sum::<usize>();
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).put(content, known, cost);
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner).put(content, known, cost);
+    }
+}
+
+impl Disk {
+    /// What names the vectors of a content, in the order of [`Vectors`].
+    fn keys(&self, content: &Content) -> Vec<Key> {
+        match content {
+            Content::Image(hash) => self.encoders.iter().map(|encoder| encoder.image(hash)).collect(),
+            Content::Text(encoder, hash) => {
+                self.encoders.get(*encoder).map(|encoder| encoder.text(hash)).into_iter().collect()
+            }
+        }
+    }
+
+    /// All of a content's vectors, or none.
+    fn get(&self, content: &Content) -> Option<Known> {
+        let kept: Vec<Kept> = self.keys(content).iter().map(|key| self.cache.get(key)).collect::<Option<_>>()?;
+        let size = kept.first()?.size;
+        Some(Known { vectors: kept.into_iter().map(|kept| kept.vector).collect(), size })
+    }
+
+    fn put(&self, content: &Content, known: &Known) {
+        for (key, vector) in self.keys(content).iter().zip(known.vectors.iter()) {
+            self.cache.put(key, vector, known.size);
+        }
     }
 }
 
@@ -100,7 +152,7 @@ mod tests {
         for (index, content) in contents.iter().enumerate() {
             assert!(!contents[index + 1..].contains(content), "{index}");
         }
-        assert_ne!(Content::Image([1; 32]), Content::Text([1; 32]));
+        assert_ne!(Content::Image([1; 32]), Content::Text(0, [1; 32]));
     }
 
     #[test]

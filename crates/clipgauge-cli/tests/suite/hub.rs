@@ -61,6 +61,46 @@ fn a_model_of_a_hub_is_fetched_once_and_used_from_the_cache() {
 }
 
 #[test]
+fn images_on_the_hub_are_fetched_with_the_token_of_models() {
+    let bench = bench();
+    let picture = bench.read("apple.png");
+    let hub = Hub::start();
+    let large = "large.bin";
+    hub.add("datasets/org/pictures", "main", &[("a/apple.png", &picture), (large, &picture)]);
+    hub.add("datasets/org/pictures", "v2", &[("new.png", &picture)]);
+    hub.require_token("secret-token");
+    let table = "url,caption\n\
+        hf://datasets/org/pictures/a/apple.png,red apple\n\
+        hf://datasets/org/pictures@main/large.bin,red apple\n\
+        hf://datasets/org/pictures@v2/new.png,red apple\n\
+        hf://datasets/org/pictures/new.png,red apple\n\
+        hf://datasets/org/none/new.png,red apple\n\
+        hf://datasets/org,red apple\n";
+    let bench = bench.with("hub.csv", table);
+    let args = "score hub.csv --model pictoclip --quiet --allow-failures --error-column why --errors errors.csv";
+    let expected = bench.run("score pairs.csv --model pictoclip --quiet").expect_code(0);
+    let score = expected.text().lines().nth(1).and_then(|line| line.rsplit(',').next()).expect("a score").to_owned();
+
+    let mut command = online(&bench, &hub.endpoint(), args);
+    command.env("HF_TOKEN", "secret-token");
+    let ran = run(command).expect_code(0);
+    let ends: Vec<_> =
+        ran.text().lines().skip(1).map(|line| line.split_once("red apple,").expect("a cell").1).collect();
+    let good = format!("{score},");
+    assert_eq!(ends, [&good, &good, &good, ",not_found", ",not_found", ",bad_address"], "{}", bench.text("errors.csv"));
+    let elsewhere = hub.storage_requests();
+    assert_eq!(elsewhere.len(), 1, "the large file");
+    assert_eq!(elsewhere[0].header("authorization"), None, "the token is the hub's");
+
+    let ran = run(online(&bench, &hub.endpoint(), args)).expect_code(0);
+    assert_eq!(ran.text().matches(",http_status").count(), 5, "without the token: {}", ran.text());
+    hub.forget();
+    let ran = bench.run(args).expect_code(0);
+    assert_eq!(ran.text().matches(",network").count(), 5, "offline: {}", ran.text());
+    assert!(hub.requests().is_empty());
+}
+
+#[test]
 fn without_a_network_and_a_cache_there_are_three_remedies() {
     let endpoint = Hub::start().endpoint();
     let bench = bench();

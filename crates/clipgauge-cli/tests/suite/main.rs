@@ -1,6 +1,8 @@
 //! The command as a user runs it: one folder, one command line, one expectation each.
 
 mod bench;
+mod buckets;
+mod cache;
 mod comparing;
 mod crossings;
 mod diagnostics;
@@ -8,6 +10,7 @@ mod documents;
 mod embedding;
 mod filters;
 mod help;
+mod http2;
 mod hub;
 mod inputs;
 #[cfg(unix)]

@@ -291,6 +291,7 @@ fn what_is_there_is_never_written_over() {
         "score in.csv --save-images new --save-shard-size 0",
         "score in.csv --save-images new --save-image-size small",
         "score in.csv --save-images no/where",
+        "score in.csv --save-images s3://bucket/shards",
     ] {
         let ran = bench.run(&format!("{args} --model pictoclip")).expect_code(2);
         told.push_str(&format!("$ clipgauge {args}\n{}\n", ran.stderr));

@@ -11,7 +11,7 @@ use crate::bench::Bench;
 const FLAGS: &str = "--model pictoclip --quiet";
 
 /// The first rows of the examples as shards of four, and their scores as text.
-fn shards(rows: usize) -> (Bench, Vec<f32>) {
+pub(crate) fn shards(rows: usize) -> (Bench, Vec<f32>) {
     let bench = Bench::new().with_examples();
     let ran = bench.run(&format!("score pairs.csv {FLAGS} --allow-failures")).expect_code(0);
     let mut reader = csv::Reader::from_reader(ran.stdout.as_slice());

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use tempfile::{Builder, TempDir};
 
-use super::{AtomicError, folder_of, partial_path, sync_folder, without_path};
+use super::{AtomicError, folder_of, is_object, partial_path, sync_folder, without_path};
 
 /// A folder under way. One that is not committed is removed.
 ///
@@ -25,6 +25,9 @@ impl AtomicFolder {
     ///
     /// The folder round it is not there or not writable, or something stands at `target`.
     pub fn create(target: &Path) -> Result<Self, AtomicError> {
+        if is_object(target) {
+            return Err(AtomicError::FolderOfObjects { path: target.to_owned() });
+        }
         let round = folder_of(target);
         if !round.is_dir() {
             return Err(AtomicError::NoFolder { folder: round.to_owned(), path: target.to_owned() });

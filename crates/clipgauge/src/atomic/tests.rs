@@ -63,7 +63,7 @@ fn an_unfinished_file_is_kept_under_another_name() {
     let folder = Folder::new();
     folder.put("out.csv", "old");
     folder.put("out.csv.partial", "older");
-    let kept = folder.begin("out.csv").keep_partial().expect("keepable");
+    let kept = folder.begin("out.csv").keep_partial().expect("keepable").expect("a file");
     assert_eq!(kept, folder.path("out.csv.partial"));
     assert_eq!(folder.text("out.csv"), "old");
     assert_eq!(folder.text("out.csv.partial"), "new");

@@ -17,6 +17,12 @@ pub(crate) fn find<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> 
     chain(error).find_map(|error| error.downcast_ref())
 }
 
+/// The innermost error, which says most.
+#[cfg(feature = "object-store")]
+pub(crate) fn innermost<'a>(error: &'a (dyn Error + 'static)) -> &'a (dyn Error + 'static) {
+    chain(error).last().unwrap_or(error)
+}
+
 /// The innermost cause in words: "Connection refused (os error 111)", "invalid peer certificate: UnknownIssuer".
 pub(crate) fn root(error: &reqwest::Error) -> String {
     // Never the outermost: it spells the URL out, which may have a password in it.

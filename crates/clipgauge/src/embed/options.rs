@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clipgauge_core::decode::DecodeOptions;
 
+use crate::disk_cache::CacheOptions;
 use crate::options::{DEFAULT_MODEL, Input, OptionsError, Output, Precision, ScoreOptions, TableFormat};
 use crate::scorer::DEFAULT_BATCH_SIZE;
 use crate::source::FetchOptions;
@@ -77,6 +78,8 @@ pub struct EmbedOptions {
     pub fetch: FetchOptions,
     /// Limits of decoding.
     pub decode: DecodeOptions,
+    /// Where vectors are kept from one run to the next, if they are.
+    pub cache: Option<CacheOptions>,
 }
 
 impl EmbedOptions {
@@ -101,6 +104,7 @@ impl EmbedOptions {
             precision: Precision::default(),
             fetch: FetchOptions::default(),
             decode: DecodeOptions::default(),
+            cache: None,
         }
     }
 
@@ -147,6 +151,7 @@ impl EmbedOptions {
             precision: self.precision,
             fetch: self.fetch.clone(),
             decode: self.decode.clone(),
+            cache: self.cache.clone(),
             ..ScoreOptions::new(self.input.clone())
         }
     }

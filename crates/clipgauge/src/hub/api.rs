@@ -71,12 +71,7 @@ impl<'a> Api<'a> {
         if !is_web(&endpoint) {
             return Err(refused(None));
         }
-        let token = options.token.as_ref().map(|token| {
-            let mut value =
-                HeaderValue::from_str(&format!("Bearer {}", token.secret())).map_err(|_| HubError::Token)?;
-            value.set_sensitive(true);
-            Ok(value)
-        });
+        let token = options.token.as_ref().map(|token| token.header().ok_or(HubError::Token));
         let client = client::builder(options.connect_timeout)
             .read_timeout(options.stall_timeout)
             // Followed by hand: the token must stay with the hub, and some answers with a redirect are the ones wanted.

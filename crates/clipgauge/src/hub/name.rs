@@ -82,7 +82,7 @@ fn is_meant_as_path(name: &str) -> bool {
     name.starts_with(['.', '/', '~']) || name.contains('\\') || id.matches('/').count() > 1
 }
 
-fn check_id(id: &str) -> Result<(), &'static str> {
+pub(super) fn check_id(id: &str) -> Result<(), &'static str> {
     let is_word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
     for part in id.split('/') {
         let bytes = part.as_bytes();

@@ -5,6 +5,8 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use reqwest::header::HeaderValue;
+
 /// The hub that is asked unless `HF_ENDPOINT` names another.
 const DEFAULT_ENDPOINT: &str = "https://huggingface.co";
 
@@ -101,6 +103,13 @@ impl Token {
     /// The token itself, to be sent.
     pub(super) fn secret(&self) -> &str {
         &self.0
+    }
+
+    /// The header that sends it; `None` if no header can.
+    pub(crate) fn header(&self) -> Option<HeaderValue> {
+        let mut value = HeaderValue::from_str(&format!("Bearer {}", self.secret())).ok()?;
+        value.set_sensitive(true);
+        Some(value)
     }
 }
 

@@ -22,6 +22,14 @@ use crate::vector_cache::VectorCache;
 /// How long a thread waits for rows before it looks whether the run is to end.
 const PATIENCE: Duration = Duration::from_millis(50);
 
+/// What is kept of the work besides what is computed.
+pub(super) struct Kept {
+    /// The vectors.
+    pub(super) cache: Arc<VectorCache>,
+    /// What lays pictures aside, if they are saved.
+    pub(super) saver: Option<Saver>,
+}
+
 /// The computing threads.
 pub(super) struct Computing {
     threads: Vec<JoinHandle<Instant>>,
@@ -33,13 +41,14 @@ impl Computing {
     /// Starts the threads.
     pub(super) fn start(
         compute: &Arc<dyn Compute>,
-        saver: Option<Saver>,
+        kept: Kept,
         threads: Option<NonZeroUsize>,
         images: Queue<Fetched>,
         outcomes: Sender<Message>,
         stats: &Arc<Stats>,
         stop: &Stop,
     ) -> Result<Self, ScoreTableError> {
+        let Kept { cache, saver } = kept;
         let count = threads.or_else(|| thread::available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN);
         let worker = Worker {
             compute: Arc::clone(compute),
@@ -47,7 +56,7 @@ impl Computing {
             count,
             images,
             outcomes,
-            cache: Arc::new(VectorCache::new()),
+            cache,
             stats: Arc::clone(stats),
             stop: stop.clone(),
         };

@@ -19,6 +19,7 @@ use crate::progress::Progress;
 use crate::shard::{self, Shard, ShardNote};
 use crate::stats::Stats;
 use crate::table::{self, TableError};
+use crate::waiting::unless_cancelled;
 
 /// The field of a run that only does the failed rows of an output again.
 const RETRY: &str = "--retry-failed";
@@ -65,8 +66,9 @@ impl Continuation {
         if options.errors.is_none() {
             remove_leftovers(&errors_file::path_of(output));
         }
-        let fingerprint =
-            Fingerprint::of(options).map_err(|source| TableError::Read { name: options.input.to_string(), source })?;
+        let of = options.clone();
+        let fingerprint = unless_cancelled(cancel, move || Fingerprint::of(&of))?;
+        let fingerprint = fingerprint.map_err(|source| TableError::Read { name: options.input.to_string(), source })?;
         let finished = journal.fingerprint().and_then(|before| {
             let ending = journal.ending_of(&FileIdentity::at(output).ok()?)?;
             Some((before.without(RETRY), ending.clone()))

@@ -155,8 +155,7 @@ pub(super) fn count_failed(
     stats: &Stats,
     cancel: &Cancel,
 ) -> Result<Option<u64>, ScoreTableError> {
-    let Input::File(path) = &options.input else { return Ok(None) };
-    if !path.is_file() {
+    if options.input.read_once().is_some() {
         return Ok(None);
     }
     let (mut earlier, mut failed) = (EarlierScores::open(options)?, 0);

@@ -4,6 +4,7 @@ use clipgauge_core::metric::MetricError;
 
 use super::earlier::EarlierError;
 use crate::atomic::AtomicError;
+use crate::disk_cache::CacheError;
 use crate::journal::JournalError;
 use crate::loading::LoadingError;
 use crate::options::OptionsError;
@@ -41,6 +42,9 @@ pub enum ScoreTableError {
     /// The model cannot be had or used.
     #[error(transparent)]
     Model(#[from] LoadingError),
+    /// The cache cannot be used.
+    #[error(transparent)]
+    Cache(#[from] CacheError),
     /// The model has no parameters for the metric.
     #[error(transparent)]
     Metric(#[from] MetricError),
@@ -65,6 +69,7 @@ impl ScoreTableError {
             Self::Earlier(error) => error.is_usage(),
             Self::SaveImages(error) => error.is_usage(),
             Self::Source(error) => error.is_usage(),
+            Self::Cache(error) => error.is_usage(),
             Self::Options(_) | Self::Metric(_) => true,
             _ => false,
         }

@@ -4,7 +4,7 @@ use std::io::{self, BufWriter, Stdout, Write};
 use std::path::{Path, PathBuf};
 
 use super::ScoreTableError;
-use crate::atomic::{AtomicError, AtomicFile};
+use crate::atomic::{AtomicError, AtomicFile, is_object};
 use crate::file_identity::FileIdentity;
 use crate::options::{Input, Output, ScoreOptions};
 use crate::table::TableError;
@@ -34,7 +34,8 @@ impl OutputFile {
     }
 
     fn open_folder(folder: &Path) -> Result<Self, ScoreTableError> {
-        if !folder.is_dir() {
+        // A bucket has none.
+        if !is_object(folder) && !folder.is_dir() {
             let fails = |source| AtomicError::Write { path: folder.to_owned(), source };
             std::fs::create_dir(folder).map_err(|error| match error.kind() {
                 io::ErrorKind::NotFound => AtomicError::NoFolder {
@@ -73,7 +74,7 @@ impl OutputFile {
                 out.flush().map_err(TableError::Write)?;
                 Ok(None)
             }
-            Self::File(file) => Ok(Some(file.keep_partial()?)),
+            Self::File(file) => Ok(file.keep_partial()?),
             // In their own places, there is no one place to name.
             Self::Apart(folder) => Ok(Some(folder).filter(|folder| !folder.as_os_str().is_empty())),
         }

@@ -14,7 +14,7 @@ use super::best::{Best, Scores};
 use super::compute::Values;
 use super::rows::{AddedColumns, WriteRows, drop_reason};
 use super::saving::{ImageShards, Spooled, SpooledAt};
-use crate::atomic::is_special;
+use crate::atomic::{is_object, is_special};
 use crate::cancel::Cancel;
 use crate::diagnostics::Diagnostics;
 use crate::filters::{DropReason, Filters};
@@ -62,7 +62,7 @@ impl<'a> Spool<'a> {
         columns: AddedColumns,
         stats: &'a Stats,
     ) -> Result<Self, TableError> {
-        let output = options.output_file().filter(|path| !is_special(path));
+        let output = options.output_file().filter(|path| !is_special(path) && !is_object(path));
         let folder = match output.and_then(Path::parent) {
             Some(folder) if folder == Path::new("") => PathBuf::from("."),
             Some(folder) => folder.to_owned(),

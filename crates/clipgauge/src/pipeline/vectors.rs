@@ -101,10 +101,10 @@ impl VectorOutput {
     }
 
     /// Keeps the rows so far where they cannot be taken for all, and says where.
-    pub(super) fn keep_partial(self, options: &EmbedOptions) -> Result<PathBuf, AtomicError> {
+    pub(super) fn keep_partial(self, options: &EmbedOptions) -> Result<Option<PathBuf>, AtomicError> {
         match self {
             Self::Parquet { file, .. } => finished(file, options)?.keep_partial(),
-            Self::Folder(folder) => folder.keep_partial(),
+            Self::Folder(folder) => folder.keep_partial().map(Some),
         }
     }
 }

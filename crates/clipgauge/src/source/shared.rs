@@ -11,7 +11,7 @@ use bytes::Bytes;
 use tokio::sync::{OnceCell, OwnedSemaphorePermit};
 use url::Position;
 
-use crate::address::Address;
+use crate::address::{Address, InlineImage};
 use crate::generations::Generations;
 use crate::row::RowError;
 use crate::source::ImageBytes;
@@ -117,7 +117,9 @@ fn key(address: &Address) -> Key {
         Address::File(path) => hasher.update(path.as_os_str().as_encoded_bytes()),
         // What is behind `#` is not sent.
         Address::Http(url) => hasher.update(url[..Position::AfterQuery].as_bytes()),
-        Address::Data(uri) => hasher.update(uri.as_bytes()),
+        Address::Hub(file) => hasher.update(file.to_string().as_bytes()),
+        Address::Object(url) => hasher.update(url.to_string().as_bytes()),
+        Address::Inline(InlineImage::Data(text) | InlineImage::Base64(text)) => hasher.update(text.as_bytes()),
     };
     *hasher.finalize().as_bytes()
 }

@@ -6,7 +6,6 @@
 mod compression;
 mod join;
 
-use std::fs::File;
 use std::io::{BufReader, Read, Seek, Write};
 use std::mem;
 use std::panic::{self, AssertUnwindSafe};
@@ -37,7 +36,7 @@ pub(super) use join::join;
 
 /// Opens a file of either kind.
 pub(super) fn open_file(
-    mut file: File,
+    mut file: impl Read + Seek + Send + 'static,
     total_bytes: u64,
     options: &ScoreOptions,
 ) -> Result<(ArrowReader, ArrowLayout), TableError> {
@@ -46,7 +45,7 @@ pub(super) fn open_file(
     let mut start = Vec::new();
     (&mut file).take(compression::MAGIC.len() as u64).read_to_end(&mut start).map_err(fails)?;
     let is_stream = start != compression::MAGIC;
-    let codec = compression::of(&file, is_stream);
+    let codec = compression::of(&mut file, is_stream);
     file.rewind().map_err(fails)?;
     if is_stream {
         return open_stream(Box::new(BufReader::new(file)), Some(total_bytes), codec, options);

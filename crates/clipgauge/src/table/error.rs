@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use crate::atomic::AtomicError;
+use crate::objects::ObjectUrlError;
 use crate::options::{DEFAULT_CAPTION_COLUMN, shell_word};
 
 use super::scan::MAX_RECORD;
@@ -58,6 +59,21 @@ pub enum TableError {
         "{name} has a column with a dictionary, of which an Arrow file can have only one; name a folder, as in -o DIR/"
     )]
     Dictionaries {
+        /// The table.
+        name: String,
+    },
+    /// It looks like an object's address and is none.
+    #[error("{name} cannot be read")]
+    ObjectUrl {
+        /// The address.
+        name: String,
+        /// What is wrong with it.
+        #[source]
+        source: ObjectUrlError,
+    },
+    /// This build does without object stores.
+    #[error("{name}: this build of clipgauge has no object stores; build it with the feature `object-store`")]
+    NoObjectStores {
         /// The table.
         name: String,
     },

@@ -6,9 +6,7 @@
 mod copy;
 pub(super) mod footer;
 mod join;
-mod positioned;
 
-use std::fs::File;
 use std::io::Write;
 use std::ops::Range;
 use std::panic::{self, AssertUnwindSafe};
@@ -30,12 +28,12 @@ use super::arrow_batch::{Batch, BatchRow};
 use super::arrow_rows;
 use super::columns::{Added, Columns};
 use super::kept::Kept;
+use super::positioned::PositionedFile;
 use super::schema::Schema;
 use super::{Position, ReadTable, Record, TableError, WriteTable};
 pub(super) use copy::Sources;
 use copy::{ParquetCopy, Plan, Source};
 pub(super) use join::join;
-use positioned::PositionedFile;
 
 /// The most rows that are decoded at once.
 const BATCH_ROWS: usize = 1024;
@@ -45,12 +43,11 @@ const BATCH_BYTES: u64 = 4 << 20;
 
 /// Reads the footer and finds the columns.
 pub(super) fn open(
-    file: File,
+    file: PositionedFile,
     options: &ScoreOptions,
     keeps_rows: bool,
 ) -> Result<(ParquetReader, ParquetLayout), TableError> {
     let name = options.input.to_string();
-    let file = PositionedFile::new(file).map_err(|source| TableError::Read { name: name.clone(), source })?;
     let damaged = |error| damaged(&name, None, error);
     let (metadata, with_index) = guarded(|| read_metadata(&file)).map_err(damaged)?;
     check_ranges(&metadata, &file).map_err(damaged)?;

@@ -7,12 +7,12 @@ pub(super) mod apart;
 pub(super) mod joined;
 
 use std::collections::VecDeque;
-use std::fs::File;
 use std::sync::Arc;
 
 use crate::options::{Input, Part, ScoreOptions};
 use crate::row::{Origin, Row};
 
+use super::source::TableSource;
 use super::{Compression, PartRecord, Position, ReadTable, Record, TableError, TableFormat, format_of};
 
 /// Opens one table after the other, and hands on to the writer what it has to know of each.
@@ -125,9 +125,7 @@ fn can_be_checked(part: &Part) -> bool {
 /// of those, only that they are there.
 fn check(options: &ScoreOptions, open: impl FnOnce() -> Result<(), TableError>) -> Result<(), TableError> {
     match (&options.input, format_of(options)?) {
-        (Input::File(path), Some(TableFormat::WebDataset)) => {
-            File::open(path).map(drop).map_err(|source| TableError::Read { name: options.input.to_string(), source })
-        }
+        (Input::File(_), Some(TableFormat::WebDataset)) => TableSource::open(options).map(drop),
         _ => open(),
     }
 }

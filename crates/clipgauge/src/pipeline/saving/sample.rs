@@ -11,6 +11,7 @@ use image::ExtendedColorType;
 use image::codecs::jpeg::JpegEncoder;
 use tar::Header;
 
+use crate::address::is_base64;
 use crate::diagnostics::Diagnostics;
 use crate::options::ScoreOptions;
 use crate::picture::decode_guarded;
@@ -109,8 +110,10 @@ impl Samples {
 
 /// Where the picture came from; `None` for one that is in its cell.
 fn address(row: &Row) -> Option<&str> {
-    let is_inline =
-        |address: &str| address.trim_start().get(..5).is_some_and(|start| start.eq_ignore_ascii_case("data:"));
+    let is_inline = |address: &str| {
+        let start = address.trim_start().get(..5);
+        start.is_some_and(|start| start.eq_ignore_ascii_case("data:")) || is_base64(address.trim())
+    };
     match &row.image {
         Some(RowImage::Address(address)) if is_inline(address) => None,
         image => image.as_ref().and_then(RowImage::name),

@@ -1,5 +1,4 @@
-//! What went wrong with one request: the row's error, and whether trying again may help. Messages name the host and
-//! never the whole URL: it is in the row, and may have a password in it.
+//! What can go wrong with a request on the web.
 
 use std::time::Duration;
 
@@ -8,30 +7,12 @@ use url::Url;
 
 use crate::client::cause;
 use crate::client::retry::{self, Retry};
-use crate::row::{RowError, RowErrorKind};
-use crate::source::http::limits::Sign;
+use crate::row::RowErrorKind;
+use crate::source::failure::Failure;
 use crate::source::http::redirect::RedirectError;
-
-/// A request that failed.
-#[derive(Debug)]
-pub(super) struct Failure {
-    pub(super) error: RowError,
-    pub(super) retry: Retry,
-    /// What it shows of the host that was asked.
-    pub(super) sign: Sign,
-}
+use crate::source::limits::Sign;
 
 impl Failure {
-    fn new(kind: RowErrorKind, retry: Retry, message: String) -> Self {
-        Self { error: RowError::new(kind, message), retry, sign: Sign::Answered }
-    }
-
-    /// The time for the fetch is over. `sign` says whether the host had answered before.
-    pub(super) fn of_time(url: &Url, timeout: Duration, sign: Sign) -> Self {
-        let message = format!("nothing whole from {} within {timeout:?}", host(url));
-        Self { sign, ..Self::new(RowErrorKind::Timeout, Retry::Never, message) }
-    }
-
     /// No answer came. `url` is the one asked for at first.
     pub(super) fn of_request(error: &reqwest::Error, url: &Url, connect_timeout: Duration) -> Self {
         if let Some(redirect) = cause::find::<RedirectError>(error) {
@@ -84,11 +65,6 @@ impl Failure {
         let message =
             format!("the transfer from {} broke off after {received} bytes: {}", host(url), cause::root(error));
         Self::new(RowErrorKind::Network, Retry::Soon, message)
-    }
-
-    /// The error holds whatever one tries.
-    pub(super) fn for_good(error: RowError) -> Self {
-        Self { error, retry: Retry::Never, sign: Sign::Answered }
     }
 }
 

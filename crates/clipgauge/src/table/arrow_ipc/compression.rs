@@ -1,6 +1,5 @@
 //! How the bodies of a file's batches are compressed, which the reader of the `arrow-ipc` crate does not tell.
 
-use std::fs::File;
 use std::io::{BufReader, Read, Seek, SeekFrom};
 
 use arrow_ipc::{CompressionType, MessageHeader, root_as_message};
@@ -21,7 +20,7 @@ const CONTINUATION: u32 = u32::MAX;
 const MAX_MESSAGE: u32 = 64 << 20;
 
 /// The compression of the first batch. Whatever cannot be read is taken for none, and told when it is read for its rows.
-pub(super) fn of(file: &File, is_stream: bool) -> Option<CompressionType> {
+pub(super) fn of(file: impl Read + Seek, is_stream: bool) -> Option<CompressionType> {
     let mut file = BufReader::new(file);
     file.seek(SeekFrom::Start(if is_stream { 0 } else { FILE_START })).ok()?;
     let mut zeros = if is_stream { 0 } else { MAX_ZEROS };

@@ -25,10 +25,9 @@ use parquet::schema::types::TypePtr;
 
 use crate::table::columns::Added;
 use crate::table::kept::Kept;
+use crate::table::positioned::PositionedFile;
 use crate::table::{Cell, CellKind, Record, TableError, WriteTable};
 use crate::vectors::of_parquet;
-
-use super::positioned::PositionedFile;
 
 /// How many rows are taken apart at once, where a row group is not copied whole.
 const RECORDS: usize = 64;

@@ -11,9 +11,9 @@ use parquet::file::properties::{BloomFilterPosition, EnabledStatistics, WriterPr
 use parquet::file::writer::SerializedFileWriter;
 
 use super::copy::{copy_column, write_error};
-use super::positioned::PositionedFile;
 use super::{check_ranges, damaged, guarded, read_metadata};
 use crate::table::TableError;
+use crate::table::positioned::PositionedFile;
 
 /// A part that is open.
 struct Part {
@@ -25,7 +25,10 @@ struct Part {
 impl Part {
     fn open(path: &Path) -> std::result::Result<Self, TableError> {
         let name = path.display().to_string();
-        let file = File::open(path).and_then(PositionedFile::new);
+        let file = File::open(path).and_then(|file| {
+            let length = file.metadata()?.len();
+            Ok(PositionedFile::new(file, length))
+        });
         let file = file.map_err(|source| TableError::Read { name: name.clone(), source })?;
         let read = || {
             let (metadata, with_index) = read_metadata(&file)?;

@@ -62,7 +62,7 @@ fn scored_rows(
     first: Option<u64>,
     stays: impl Fn(usize) -> bool,
 ) -> Result<(Vec<u8>, Vec<Row>), TableError> {
-    let (mut reader, layout) = open(file_of(bytes), options, false)?;
+    let (mut reader, layout) = open(PositionedFile::new(file_of(bytes), bytes.len() as u64), options, false)?;
     let out = Shared::default();
     let mut writer = Layout::Parquet(Box::new(layout)).writer(Box::new(out.clone()))?;
     let mut rows = Vec::new();
@@ -333,8 +333,8 @@ fn columns_are_copied_as_they_are_encoded() {
     let (old, new) = (metadata(&bytes), metadata(&out));
     assert_eq!(old.num_row_groups(), 4);
     assert_eq!(new.num_row_groups(), 4);
-    let file = PositionedFile::new(file_of(&out)).expect("a file");
-    let old_file = PositionedFile::new(file_of(&bytes)).expect("a file");
+    let file = PositionedFile::new(file_of(&out), out.len() as u64);
+    let old_file = PositionedFile::new(file_of(&bytes), bytes.len() as u64);
     for (group, (before, after)) in old.row_groups().iter().zip(new.row_groups()).enumerate() {
         assert_eq!(after.num_columns(), before.num_columns() + 1);
         assert_eq!(after.sorting_columns(), before.sorting_columns());
@@ -498,7 +498,8 @@ fn wide_rows_are_decoded_a_few_at_a_time() {
     let table = RecordBatch::try_from_iter(columns).expect("a batch");
     let properties = WriterProperties::builder().set_dictionary_enabled(false).build();
     let bytes = written(&table, properties);
-    let (mut reader, _) = open(file_of(&bytes), &options(), false).expect("a table");
+    let (mut reader, _) =
+        open(PositionedFile::new(file_of(&bytes), bytes.len() as u64), &options(), false).expect("a table");
     while let Some(row) = reader.read().expect("readable") {
         assert!(row.size() > picture.len());
         let held = reader.batch.as_ref().map_or(0, |batch| batch.rows.batch.num_rows());

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::atomic::AtomicFile;
+use crate::atomic::{AtomicFile, is_object};
 use crate::options::{Input, Output, Part, ScoreOptions};
 use crate::table::{Cell, Layout, OpenTable, PartRecord, ReadTable, Record, TableError, WriteTable, open_single};
 
@@ -166,7 +166,8 @@ struct SharedFile(Arc<Mutex<AtomicFile>>);
 
 impl SharedFile {
     fn create(target: &Path) -> Result<Self, TableError> {
-        if let Some(folder) = target.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        let folder = target.parent().filter(|folder| !folder.as_os_str().is_empty() && !is_object(target));
+        if let Some(folder) = folder {
             std::fs::create_dir_all(folder).map_err(TableError::Write)?;
         }
         Ok(Self(Arc::new(Mutex::new(AtomicFile::create(target).map_err(TableError::Place)?))))

@@ -1,4 +1,4 @@
-//! Turns at the network: so many requests to one host, so many in all. A request first waits for its host and only then
+//! Turns at the network: so many requests to one host (or bucket), so many in all. A request first waits for its host and only then
 //! takes one of the turns that all share, so that a slow host cannot hold them while its own requests queue up. A host
 //! that is down gives no turns, and one that asks for a pause none before its end.
 
@@ -7,10 +7,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use url::Url;
 
 use crate::row::{RowError, RowErrorKind};
-use crate::source::http::health::Health;
+use crate::source::health::Health;
 
 /// The most hosts that are known at once besides those in use; beyond it, what is known of them is learnt anew.
 const MAX_REMEMBERED: usize = 1 << 14;
@@ -66,9 +65,9 @@ impl Limits {
         Self { overall, manners: Manners { per_host, ..manners }, hosts: Mutex::default() }
     }
 
-    /// Waits for a turn at the host and port of `url`. It lasts until it is dropped. Fails when the host is down.
-    pub(super) async fn turn(&self, url: &Url) -> Result<Turn<'_>, RowError> {
-        let host = self.host(url);
+    /// Waits for a turn at the host of this name. It lasts until it is dropped. Fails when the host is down.
+    pub(super) async fn turn(&self, host: &str) -> Result<Turn<'_>, RowError> {
+        let host = self.host(host);
         host.check()?;
         let at_host = acquire(&host.known.turns).await;
         let interval = self.manners.interval;
@@ -98,13 +97,11 @@ impl Limits {
         Ok(Turn { overall, _at_host: at_host, host, began })
     }
 
-    fn host(&self, url: &Url) -> Host<'_> {
-        let port = url.port_or_known_default().unwrap_or_default();
-        let name = format!("{}:{port}", url.host_str().unwrap_or_default());
+    fn host(&self, name: &str) -> Host<'_> {
         let mut hosts = self.lock();
-        let known = hosts.entry(name.clone()).or_insert_with(|| Arc::new(Known::new(self.manners.per_host)));
+        let known = hosts.entry(name.to_owned()).or_insert_with(|| Arc::new(Known::new(self.manners.per_host)));
         let known = Arc::clone(known);
-        Host { limits: self, name, known }
+        Host { limits: self, name: name.to_owned(), known }
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Arc<Known>>> {
@@ -228,17 +225,17 @@ mod tests {
     #[tokio::test]
     async fn one_host_leaves_turns_for_others_and_is_forgotten() {
         let limits = Limits::new(Arc::new(Semaphore::new(3)), MANNERS);
-        let [slow, other] = ["http://slow.example/", "http://other.example:80/"].map(|url| Url::parse(url).unwrap());
+        let [slow, other] = ["slow.example:80", "other.example:80"];
 
-        let first = limits.turn(&slow).await.unwrap();
-        let second = limits.turn(&slow).await.unwrap();
-        assert!(!is_ready(limits.turn(&slow)), "two at once to one host");
-        assert!(is_ready(limits.turn(&other)), "those that wait for a host take no overall turn");
+        let first = limits.turn(slow).await.unwrap();
+        let second = limits.turn(slow).await.unwrap();
+        assert!(!is_ready(limits.turn(slow)), "two at once to one host");
+        assert!(is_ready(limits.turn(other)), "those that wait for a host take no overall turn");
 
-        let third = limits.turn(&other).await.unwrap();
-        assert!(!is_ready(limits.turn(&other)), "three in all");
+        let third = limits.turn(other).await.unwrap();
+        assert!(!is_ready(limits.turn(other)), "three in all");
         drop(first);
-        assert!(is_ready(limits.turn(&slow)));
+        assert!(is_ready(limits.turn(slow)));
         assert_eq!(limits.lock().len(), 2);
 
         drop((second, third));
@@ -249,10 +246,10 @@ mod tests {
     #[tokio::test]
     async fn hosts_in_trouble_are_remembered_up_to_a_limit() {
         let limits = Limits::new(Arc::new(Semaphore::new(3)), MANNERS);
-        let url = |number: usize| Url::parse(&format!("http://{number}.example/")).unwrap();
-        let in_use = limits.turn(&url(0)).await.unwrap();
+        let host = |number: usize| format!("{number}.example:80");
+        let in_use = limits.turn(&host(0)).await.unwrap();
         for number in 0..3 * MAX_REMEMBERED {
-            drop(limits.turn(&url(number)).await.unwrap().leave_host(Sign::Silent, "refused"));
+            drop(limits.turn(&host(number)).await.unwrap().leave_host(Sign::Silent, "refused"));
             assert!(limits.lock().len() <= MAX_REMEMBERED + 1, "{number}");
         }
         assert!(limits.lock().contains_key("0.example:80"), "it is in use");
@@ -264,18 +261,18 @@ mod tests {
     #[tokio::test]
     async fn a_host_that_is_busy_is_left_alone_and_others_are_not() {
         let limits = Limits::new(Arc::new(Semaphore::new(3)), MANNERS);
-        let [busy, other] = ["http://busy.example/", "http://other.example/"].map(|url| Url::parse(url).unwrap());
+        let [busy, other] = ["busy.example:80", "other.example:80"];
         let pause = Duration::from_millis(300);
         let start = Instant::now();
-        drop(limits.turn(&busy).await.unwrap().leave_host(Sign::Busy(pause), ""));
-        assert!(!is_ready(limits.turn(&busy)));
-        assert!(is_ready(limits.turn(&other)));
+        drop(limits.turn(busy).await.unwrap().leave_host(Sign::Busy(pause), ""));
+        assert!(!is_ready(limits.turn(busy)));
+        assert!(is_ready(limits.turn(other)));
         assert_eq!(limits.overall.available_permits(), 3, "those that wait for the pause to end hold no turn");
-        drop(limits.turn(&busy).await.unwrap());
+        drop(limits.turn(busy).await.unwrap());
         assert!(start.elapsed() >= pause);
 
         let too_long = MANNERS.longest_pause + Duration::from_secs(1);
-        drop(limits.turn(&busy).await.unwrap().leave_host(Sign::Busy(too_long), ""));
-        assert!(is_ready(limits.turn(&busy)), "that would be as good as down");
+        drop(limits.turn(busy).await.unwrap().leave_host(Sign::Busy(too_long), ""));
+        assert!(is_ready(limits.turn(busy)), "that would be as good as down");
     }
 }
