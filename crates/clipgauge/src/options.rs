@@ -16,6 +16,7 @@ use crate::source::FetchOptions;
 use crate::table::{CellKind, ColumnFlag};
 
 pub use crate::resume::ResumeOptions;
+pub use crate::save_images::SaveImages;
 pub use crate::scorer::DEFAULT_BATCH_SIZE;
 pub use crate::shard::Shard;
 pub use crate::table::TableFormat;
@@ -80,6 +81,8 @@ pub struct ScoreOptions {
     pub filters: Filters,
     /// Whether columns are added that say [what is known](crate::diagnostics) of each row.
     pub diagnostics: bool,
+    /// Where the pictures of rows that pass are kept, if they are.
+    pub save_images: Option<SaveImages>,
     /// Where vectors are kept from one run to the next, if they are.
     pub cache: Option<CacheOptions>,
 }
@@ -111,6 +114,7 @@ impl ScoreOptions {
             shard: None,
             filters: Filters::default(),
             diagnostics: false,
+            save_images: None,
             cache: None,
         }
     }
@@ -177,6 +181,7 @@ impl ScoreOptions {
             }
         }
         self.resume.check(self)?;
+        self.save_images.as_ref().map_or(Ok(()), |saved| saved.check(self))?;
         if self.shard.is_some() && !matches!(self.output, Output::File(_)) {
             return Err(OptionsError::NoPartFile);
         }
@@ -338,7 +343,7 @@ impl ScoreOptions {
 }
 
 /// A path by which one file is known whatever it is called; as given if the file is not there.
-fn same_file_path(path: &Path) -> PathBuf {
+pub(crate) fn same_file_path(path: &Path) -> PathBuf {
     path.canonicalize().or_else(|_| std::path::absolute(path)).unwrap_or_else(|_| path.to_owned())
 }
 

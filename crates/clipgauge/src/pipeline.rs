@@ -51,6 +51,7 @@ mod live_sources;
 mod output;
 mod queue;
 mod rows;
+mod saving;
 mod selection;
 pub mod session;
 mod spool;
@@ -59,7 +60,7 @@ mod stop;
 mod vectors;
 
 use compute::Compute;
-use computing::Computing;
+use computing::{Computing, Kept};
 use continuation::Continuation;
 pub use earlier::EarlierError;
 pub use error::ScoreTableError;
@@ -69,6 +70,7 @@ use known::KnownRows;
 use live_sources::LiveSources;
 use output::OutputFile;
 use rows::{AddedColumns, ScoredRows, WriteRows};
+use saving::{ImageShards, Saver};
 use selection::select;
 use spool::Spool;
 use stop::Stop;
@@ -104,6 +106,11 @@ pub fn score_table(
     };
     let table = unless_cancelled(cancel, move || open_selected(&for_input))??;
     let mut output = unless_cancelled(cancel, move || OutputFile::open(&for_output))??;
+    let mut shards = match &options.save_images {
+        Some(saved) => Some(ImageShards::create(options, saved)?),
+        None => None,
+    };
+    let saver = options.save_images.as_ref().map(|saved| Saver::new(options, saved, table.layout.names()));
     let errors = ErrorsFile::new(errors_file::path(options))?.with_inputs(options.input.is_several());
     options.summary.as_deref().map_or(Ok(()), AtomicFile::check)?;
     let sources = LiveSources::new(&options.fetch)?;
@@ -122,20 +129,22 @@ pub fn score_table(
         progress,
         cancel,
     };
-    let places = Places { known, errors, journal };
+    let places = Places { known, errors, journal, saver };
     let work = |reader, writer: Box<dyn WriteRows + '_>| run.all(reader, scorer, writer, places);
-    let finished = write_table(&run, options, table, &mut output, work);
+    let finished = write_table(&run, options, table, &mut output, shards.as_mut(), work);
     let Finished { errors, interrupted, rows, journal } = match finished {
         Ok(finished) => finished,
         Err(error) => {
             // What is finished is not lost with what failed. It may be the disk that failed: then it is.
+            let _ = shards.map(ImageShards::keep_partial);
             if stats.rows() > 0
                 // Until all are scored, nothing is written.
                 && options.filters.top_fraction.is_none()
                 && let Ok(Some(partial)) = output.keep_partial()
             {
-                let has_journal = journal::path(options).is_some_and(|path| path.exists());
-                let more = if has_journal { ", and --resume goes on after them" } else { "" };
+                let can_resume =
+                    options.save_images.is_none() && journal::path(options).is_some_and(|path| path.exists());
+                let more = if can_resume { ", and --resume goes on after them" } else { "" };
                 progress
                     .message(&format!("the rows finished before the run failed are in {}{more}", partial.display()));
             }
@@ -144,9 +153,16 @@ pub fn score_table(
     };
     let mut outcome = Outcome { model_ids, revisions, interrupted, errors, ..Outcome::default() };
     if interrupted {
-        outcome.partial = output.keep_partial()?;
+        outcome.saved = shards.map(ImageShards::keep_partial).transpose()?;
+        // Until all are scored, the best are written nowhere but where nobody takes them for all of them.
+        let has_rows = options.filters.top_fraction.is_none() || matches!(output, OutputFile::File(_));
+        outcome.partial = output.keep_partial()?.filter(|_| has_rows);
+        // Pictures of rows that it has would not be fetched again.
+        let journal = journal.filter(|_| options.save_images.is_none());
         outcome.journal = journal.map(|journal| journal.path().to_owned());
     } else {
+        // Before the table: where that is, all pictures are.
+        outcome.saved = shards.map(ImageShards::finish).transpose()?;
         closing.close(options, output, journal, rows, &stats)?;
     }
     let summary = stats.summary(options, outcome);
@@ -168,12 +184,13 @@ fn write_table(
     options: &ScoreOptions,
     table: OpenTable,
     output: &mut OutputFile,
+    shards: Option<&mut ImageShards>,
     work: impl FnOnce(Box<dyn ReadTable>, Box<dyn WriteRows + '_>) -> Result<Finished, ScoreTableError>,
 ) -> Result<Finished, ScoreTableError> {
     let columns = AddedColumns::of(options);
     let Some(fraction) = options.filters.top_fraction else {
         let rows = table.layout.writer(Box::new(output))?;
-        return work(table.reader, Box::new(ScoredRows::new(rows, columns, &options.filters, run.stats)));
+        return work(table.reader, Box::new(ScoredRows::new(rows, columns, &options.filters, run.stats, shards)));
     };
     let before = stamps(options);
     let mut spool = Spool::create(options, columns, run.stats)?;
@@ -186,8 +203,9 @@ fn write_table(
         (true, OutputFile::Stdout(_) | OutputFile::Apart(_)) => return Ok(finished),
     };
     tracing::info!("writing the best rows");
-    let OpenTable { reader, layout } = open_selected(options)?;
-    let is_whole = spooled.write(reader, layout.writer(Box::new(output))?, run.stats, run.cancel)?;
+    // Whose samples wait already.
+    let OpenTable { reader, layout } = open_selected(&ScoreOptions { save_images: None, ..options.clone() })?;
+    let is_whole = spooled.write(reader, layout.writer(Box::new(output))?, shards, run.stats, run.cancel)?;
     if stamps(options) != before {
         return Err(TableError::Changed { name: options.input.to_string() }.into());
     }
@@ -266,12 +284,13 @@ struct Places {
     known: KnownRows,
     errors: ErrorsFile,
     journal: Option<JournalWriter>,
+    saver: Option<Saver>,
 }
 
 impl Places {
     /// Those of a run that is not gone on with.
     fn only(errors: ErrorsFile) -> Self {
-        Self { known: KnownRows::default(), errors, journal: None }
+        Self { known: KnownRows::default(), errors, journal: None, saver: None }
     }
 }
 
@@ -296,14 +315,15 @@ impl Run<'_> {
         writer: Box<dyn WriteRows + '_>,
         places: Places,
     ) -> Result<Finished, ScoreTableError> {
-        let Places { known, errors, journal } = places;
+        let Places { known, errors, journal, saver } = places;
         let stop = Stop::new(self.cancel);
         let compute: Arc<dyn Compute> = Arc::new(compute);
         let mut join = Join::new(writer, errors, journal, self.stats, self.progress);
         let sources = self.sources.clone();
         let fetching = Fetching::start(table, known, self.base, sources, join.inbox(), self.stats, &stop)?;
         let images = fetching.images();
-        let computing = Computing::start(&compute, self.threads, images, join.inbox(), &self.cache, self.stats, &stop)?;
+        let kept = Kept { cache: Arc::clone(&self.cache), saver };
+        let computing = Computing::start(&compute, kept, self.threads, images, join.inbox(), self.stats, &stop)?;
         join.run(computing.count(), &stop);
         let read = fetching.end();
         computing.end();

@@ -8,6 +8,7 @@ use crate::disk_cache::CacheError;
 use crate::journal::JournalError;
 use crate::loading::LoadingError;
 use crate::options::OptionsError;
+use crate::save_images::SaveImagesError;
 use crate::scorer::ScoreError;
 use crate::source::SourceError;
 use crate::table::TableError;
@@ -32,6 +33,9 @@ pub enum ScoreTableError {
     /// What is there is no earlier output of this run.
     #[error(transparent)]
     Earlier(#[from] EarlierError),
+    /// Pictures cannot be saved.
+    #[error(transparent)]
+    SaveImages(#[from] SaveImagesError),
     /// Images cannot be fetched with these options.
     #[error(transparent)]
     Source(#[from] SourceError),
@@ -66,6 +70,7 @@ impl ScoreTableError {
             Self::File(error) => error.is_usage(),
             Self::Journal(error) => error.is_usage(),
             Self::Earlier(error) => error.is_usage(),
+            Self::SaveImages(error) => error.is_usage(),
             Self::Source(error) => error.is_usage(),
             Self::Cache(error) => error.is_usage(),
             Self::Options(_) | Self::Metric(_) => true,

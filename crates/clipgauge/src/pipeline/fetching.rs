@@ -165,7 +165,7 @@ impl Fetcher {
             let taken_over = known.of(index, &row, hash)?;
             index += 1;
             if let Some(Known { values, diagnostics }) = taken_over {
-                self.report(Outcome { row, ticket, values, diagnostics, is_taken_over: true });
+                self.report(Outcome { row, ticket, values, diagnostics, picture: None, is_taken_over: true });
                 continue;
             }
             match wanted(&mut row, base) {
