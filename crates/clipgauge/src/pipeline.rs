@@ -26,11 +26,10 @@ use crate::disk_cache::{CacheError, DiskCache, Identity};
 #[cfg(feature = "parquet")]
 use crate::embed::{EmbedOptions, Embedder};
 use crate::errors_file::{self, ErrorsFile};
+use crate::hub::{self, HubFile, HubOptions};
 use crate::journal::{self, JournalWriter};
 use crate::loading::{LoadedModel, load_with_tokenizer};
-#[cfg(feature = "parquet")]
-use crate::options::Output;
-use crate::options::{OptionsError, ScoreOptions};
+use crate::options::{OptionsError, Output, ScoreOptions};
 use crate::progress::Progress;
 use crate::scorer::Scorer;
 use crate::stats::{Outcome, Stage, Stats, Summary};
@@ -95,6 +94,7 @@ pub fn score_table(
     let stats = Arc::new(Stats::new(options.score_columns().len()));
     let (for_input, for_output) = (options.clone(), options.clone());
     let _connections = Connections::of(&options.input, &options.fetch);
+    fetch_tables(options, progress, cancel)?;
     tracing::info!(input = %options.input, "opening the table");
     let continuation = match Continuation::find(options, &stats, progress, cancel)? {
         Continuation::Begin(begin) => begin,
@@ -172,6 +172,19 @@ pub fn score_table(
     Ok(summary)
 }
 
+/// Brings tables that are on the hub into its cache.
+fn fetch_tables(options: &ScoreOptions, progress: &dyn Progress, cancel: &Cancel) -> Result<(), ScoreTableError> {
+    let files: Vec<_> = options.input.files().filter_map(HubFile::of_path).filter_map(Result::ok).collect();
+    if files.is_empty() {
+        return Ok(());
+    }
+    // What is wrong with the output is not to be told after hours.
+    if let Output::File(path) = &options.output {
+        AtomicFile::check(path)?;
+    }
+    Ok(hub::fetch(&files, &HubOptions::from_env(), progress, cancel)?)
+}
+
 /// Opens a table of which only the chosen rows are read.
 fn open_selected(options: &ScoreOptions) -> Result<OpenTable, TableError> {
     let OpenTable { reader, layout } = table::open(options)?;
@@ -233,6 +246,7 @@ pub fn embed_table(
     // What is read keeps its format; what is written has one of its own.
     let _connections = Connections::of(&options.input, &options.fetch);
     let reading = ScoreOptions { output: Output::Stdout, error_column: None, ..run_options.clone() };
+    fetch_tables(&reading, progress, cancel)?;
     let table = unless_cancelled(cancel, move || table::open_with_texts(&reading))??;
     let columns = KeptColumns::find(&table.layout, options)?;
     let for_place = options.clone();

@@ -56,7 +56,7 @@ pub use format::{NoSuchFormat, TableFormat};
 pub(crate) use joined::join_parts;
 pub use json_lines::JsonRecord;
 pub use schema::ColumnDifference;
-pub(crate) use source::{Connections, stamp};
+pub(crate) use source::{Connections, on_disk, stamp};
 pub use webdataset::TarRecord;
 
 use schema::Schema;
