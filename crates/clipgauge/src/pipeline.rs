@@ -12,6 +12,7 @@
 use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::Arc;
+use std::thread;
 
 use clipgauge_core::decode::DecodeOptions;
 use clipgauge_core::encoder::Encoder;
@@ -334,10 +335,11 @@ impl Run<'_> {
         let compute: Arc<dyn Compute> = Arc::new(compute);
         let mut join = Join::new(writer, errors, journal, self.stats, self.progress);
         let sources = self.sources.clone();
-        let fetching = Fetching::start(table, known, self.base, sources, join.inbox(), self.stats, &stop)?;
+        let encoders = self.threads.or_else(|| thread::available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN);
+        let fetching = Fetching::start(table, known, self.base, sources, encoders, join.inbox(), self.stats, &stop)?;
         let images = fetching.images();
         let kept = Kept { cache: Arc::clone(&self.cache), saver };
-        let computing = Computing::start(&compute, kept, self.threads, images, join.inbox(), self.stats, &stop)?;
+        let computing = Computing::start(&compute, kept, encoders, images, join.inbox(), self.stats, &stop)?;
         join.run(computing.count(), &stop);
         let read = fetching.end();
         computing.end();

@@ -42,14 +42,13 @@ impl Computing {
     pub(super) fn start(
         compute: &Arc<dyn Compute>,
         kept: Kept,
-        threads: Option<NonZeroUsize>,
+        count: NonZeroUsize,
         images: Queue<Fetched>,
         outcomes: Sender<Message>,
         stats: &Arc<Stats>,
         stop: &Stop,
     ) -> Result<Self, ScoreTableError> {
         let Kept { cache, saver } = kept;
-        let count = threads.or_else(|| thread::available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN);
         let worker = Worker {
             compute: Arc::clone(compute),
             saver: saver.map(Arc::new),
