@@ -208,9 +208,10 @@ impl Sources {
             file: FileSource::new(options.max_bytes, Arc::clone(&turns)),
             hub: HubSource::from_env(),
             inline: InlineSource::new(options.max_bytes),
+            // First, since it says which option it is that cannot be used.
+            http: HttpSource::new(&options, Arc::clone(&turns), Arc::clone(&room))?,
             #[cfg(feature = "object-store")]
-            object: ObjectSource::new(&options, Arc::clone(&turns), Arc::clone(&room))?,
-            http: HttpSource::new(&options, turns, room)?,
+            object: ObjectSource::new(&options, turns, room)?,
             shared: Shared::new(),
         })
     }
