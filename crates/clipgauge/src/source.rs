@@ -210,9 +210,10 @@ impl Sources {
             file: FileSource::new(options.max_bytes, Arc::clone(&turns)),
             hub: Arc::new(HubSource::from_env()),
             inline: InlineSource::new(options.max_bytes),
+            // First, since it says which option it is that cannot be used.
+            http: Arc::new(HttpSource::new(&options, Arc::clone(&turns), Arc::clone(&room))?),
             #[cfg(feature = "object-store")]
-            object: Arc::new(ObjectSource::new(&options, Arc::clone(&turns), Arc::clone(&room))?),
-            http: Arc::new(HttpSource::new(&options, turns, room)?),
+            object: Arc::new(ObjectSource::new(&options, turns, room)?),
             shared: Shared::new(),
         })
     }

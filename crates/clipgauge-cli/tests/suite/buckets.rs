@@ -144,8 +144,9 @@ fn credentials_come_from_where_the_services_tools_take_them() {
     let at = ("AWS_ENDPOINT_URL", endpoint.as_str());
     let nowhere = ("HOME", "/nonexistent");
     let wrong = [("AWS_ACCESS_KEY_ID", key), ("AWS_SECRET_ACCESS_KEY", "wrong")];
-    // With which variables and flags, and what a bucket with a lock and one without come to.
-    let cases: [(&str, Vec<(&str, &str)>, &str, [&str; 2], &str); 7] = [
+    // With which variables and flags, what a bucket with a lock and one without come to, and what is told.
+    type Case<'a> = (&'a str, Vec<(&'a str, &'a str)>, &'a str, [&'a str; 2], &'a str);
+    let cases: [Case<'_>; 7] = [
         ("profile", vec![("AWS_PROFILE", "work")], "", ["", ""], ""),
         ("wrong key", vec![at, wrong[0], wrong[1]], "", ["http_status"; 2], "403 Forbidden (SignatureDoesNotMatch)"),
         (

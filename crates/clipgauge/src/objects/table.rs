@@ -20,7 +20,13 @@ use crate::source::FetchOptions;
 const STALL_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// What tables in buckets are reached by at the moment.
-static IN_USE: Mutex<Option<(StoreSettings, Weak<Runtime>, Weak<Stores>)>> = Mutex::new(None);
+static IN_USE: Mutex<Option<InUse>> = Mutex::new(None);
+
+struct InUse {
+    settings: StoreSettings,
+    runtime: Weak<Runtime>,
+    stores: Weak<Stores>,
+}
 
 /// What tables in buckets are reached by. Those that are used at once, the same way, share their connections.
 #[derive(Debug, Clone)]
@@ -40,8 +46,8 @@ impl TableStores {
             user_agent: options.user_agent.clone(),
         };
         let mut in_use = IN_USE.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, runtime, stores)) = in_use.as_ref().filter(|(used, ..)| *used == settings)
-            && let (Some(runtime), Some(stores)) = (runtime.upgrade(), stores.upgrade())
+        if let Some(used) = in_use.as_ref().filter(|used| used.settings == settings)
+            && let (Some(runtime), Some(stores)) = (used.runtime.upgrade(), used.stores.upgrade())
         {
             return Ok(Self { runtime, stores });
         }
@@ -49,7 +55,8 @@ impl TableStores {
             Builder::new_multi_thread().worker_threads(1).thread_name("clipgauge-object").enable_all().build()?;
         let stores = Stores::new(&settings).map_err(io::Error::other)?;
         let new = Self { runtime: Arc::new(runtime), stores: Arc::new(stores) };
-        *in_use = Some((settings, Arc::downgrade(&new.runtime), Arc::downgrade(&new.stores)));
+        let (runtime, stores) = (Arc::downgrade(&new.runtime), Arc::downgrade(&new.stores));
+        *in_use = Some(InUse { settings, runtime, stores });
         Ok(new)
     }
 

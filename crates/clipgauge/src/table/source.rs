@@ -65,7 +65,7 @@ pub(super) enum TableSource {
     Pipe(File),
     File(File, u64),
     #[cfg(feature = "object-store")]
-    Object(ObjectTable),
+    Object(Box<ObjectTable>),
 }
 
 impl TableSource {
@@ -89,7 +89,9 @@ impl TableSource {
     #[cfg(feature = "object-store")]
     fn object(url: &ObjectUrl, options: &ScoreOptions) -> Result<Self, TableError> {
         let found = ObjectTable::find(url, &options.fetch);
-        found.map(Self::Object).map_err(|source| TableError::Read { name: url.to_string(), source })
+        found
+            .map(|table| Self::Object(Box::new(table)))
+            .map_err(|source| TableError::Read { name: url.to_string(), source })
     }
 
     #[cfg(not(feature = "object-store"))]
@@ -123,7 +125,7 @@ impl TableSource {
         match self {
             Self::File(file, size) => Ok(PositionedFile::new(file, size)),
             #[cfg(feature = "object-store")]
-            Self::Object(table) => Ok(PositionedFile::of_object(table)),
+            Self::Object(table) => Ok(PositionedFile::of_object(*table)),
             pipe => Err(pipe),
         }
     }
