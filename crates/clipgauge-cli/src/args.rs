@@ -10,6 +10,7 @@ mod merge;
 mod models;
 mod objects;
 mod resume;
+mod saving;
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -78,6 +79,8 @@ pub(crate) struct ScoreArgs {
     pub(crate) columns: ColumnArgs,
     #[command(flatten)]
     pub(crate) filters: filters::FilterArgs,
+    #[command(flatten)]
+    pub(crate) saving: saving::SavingArgs,
     #[command(flatten)]
     pub(crate) model: ModelArgs,
     #[command(flatten)]
@@ -385,6 +388,7 @@ Examples:
   clipgauge score s3://bucket/pairs.parquet -o s3://bucket/scored.parquet
   clipgauge score examples/pairs.csv --model pictoclip      (no download, for a first try)
   clipgauge score pairs.csv --min-score 0.28 --keep-columns id,url -o good.csv
+  clipgauge score laion.parquet --min-score 0.28 --save-images shards -o good.parquet
   gzip -dc pairs.csv.gz | clipgauge score - | gzip > scored.csv.gz
 
 Exit codes:

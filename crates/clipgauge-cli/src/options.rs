@@ -26,7 +26,7 @@ pub(crate) fn score_options(args: ScoreArgs) -> Result<ScoreOptions, anyhow::Err
 
 /// What the flags of `clipgauge score` say about this input, whatever they say of one.
 pub(crate) fn score_options_for(input: Input, args: ScoreArgs) -> ScoreOptions {
-    let ScoreArgs { inputs: _, output, resume, columns, filters, model, fetch, pictures, report } = args;
+    let ScoreArgs { inputs: _, output, resume, columns, filters, saving, model, fetch, pictures, report } = args;
     ScoreOptions {
         input,
         delimiter: output.delimiter,
@@ -52,6 +52,7 @@ pub(crate) fn score_options_for(input: Input, args: ScoreArgs) -> ScoreOptions {
         shard: resume.shard,
         filters: filters.filters(),
         diagnostics: columns.diagnostics,
+        save_images: saving.save_images(),
     }
 }
 
@@ -163,7 +164,7 @@ mod tests {
 
     use clap::Parser;
     use clipgauge::filters::{Filters, PictureLimits, Sample};
-    use clipgauge::options::{Precision, TableFormat};
+    use clipgauge::options::{Precision, SaveImages, TableFormat};
 
     use super::*;
     use crate::args::{Cli, Command};
@@ -260,6 +261,9 @@ mod tests {
             "--max-aspect-ratio=3",
             "--keep-columns=x,y",
             "--keep-columns=z",
+            "--save-images=shards",
+            "--save-image-size=256",
+            "--save-shard-size=50",
             "--no-sign-request",
         ];
         let expected = ScoreOptions {
@@ -306,6 +310,11 @@ mod tests {
                 keep_columns: Some(["x", "y", "z"].map(str::to_owned).to_vec()),
             },
             diagnostics: true,
+            save_images: Some(SaveImages {
+                folder: "shards".into(),
+                size: NonZeroU32::new(256),
+                shard_size: NonZeroUsize::new(50).expect("not zero"),
+            }),
             cache: Some(CacheOptions { folder: "v".into(), max_bytes: 1_000_000_000 }),
             ..ScoreOptions::new(Input::File("in.csv".into()))
         };

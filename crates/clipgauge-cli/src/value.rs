@@ -1,6 +1,7 @@
 //! The values that flags take: parsed with a reason and an example when they cannot be.
 
 use std::num::{NonZeroU32, NonZeroUsize};
+use std::str::FromStr;
 use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
@@ -48,6 +49,21 @@ pub(crate) fn count(text: &str) -> Result<u64, anyhow::Error> {
         Ok(size) if has_unit(text) => Ok(size.as_u64()),
         _ => bail!("write a number, alone or with k, M or G, as 100M"),
     }
+}
+
+/// A number: `0.25`, `-1`, `1e-3`.
+pub(crate) fn number<T: FromStr>(text: &str) -> Result<T, anyhow::Error> {
+    text.trim().parse().ok().context("write a number, as 0.25")
+}
+
+/// Names with commas between them, quoted as in CSV where they have one themselves.
+pub(crate) fn names(text: &str) -> Result<Vec<String>, anyhow::Error> {
+    let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(text.as_bytes());
+    let mut lines = reader.records();
+    let names = lines.next().transpose().context("write the names with commas between them, as id,url")?;
+    ensure!(lines.next().is_none(), "write the names in one line, with commas between them, as id,url");
+    // Nothing is one name without a letter, and refused as such.
+    Ok(names.map_or_else(|| vec![String::new()], |names| names.iter().map(str::to_owned).collect()))
 }
 
 /// How many: at least one.
@@ -101,6 +117,17 @@ mod tests {
         for (text, byte) in [(",", b','), (";", b';'), (r"\t", b'\t'), ("tab", b'\t'), ("\t", b'\t')] {
             assert_eq!(delimiter(text).expect("a byte"), byte, "{text}");
         }
+        assert_eq!(["0.25", "-1e-3"].map(|text| number::<f32>(text).expect("a number")), [0.25, -0.001]);
+        for (text, expected) in [
+            ("id", &["id"] as &[_]),
+            ("id,url", &["id", "url"]),
+            ("\"a, b\",c", &["a, b", "c"]),
+            ("\"say \"\"a\"\"\"", &["say \"a\""]),
+            ("id,,note", &["id", "", "note"]),
+            ("", &[""]),
+        ] {
+            assert_eq!(names(text).expect("names"), expected, "{text}");
+        }
         for text in ["white", "#fff", "#FFFFFF", "rgb(255, 255, 255)"] {
             assert_eq!(color(text).expect("a colour"), [255, 255, 255], "{text}");
         }
@@ -124,6 +151,10 @@ mod tests {
         for text in ["", ",,", "é"] {
             assert!(delimiter(text).is_err(), "{text}");
         }
+        for text in ["", "abc", "0,25", "1 %"] {
+            assert!(number::<f64>(text).is_err(), "{text}");
+        }
+        assert!(names("a\nb").is_err());
         for text in ["", "whitish", "#ffff0", "#ffffff80", "transparent"] {
             assert!(color(text).is_err(), "{text}");
         }

@@ -110,6 +110,16 @@ pub fn decode(bytes: &[u8], options: &DecodeOptions) -> Result<Pixels, DecodeErr
     Ok(if options.apply_orientation { orientation.apply(pixels) } else { pixels })
 }
 
+/// The extension that a picture's file should have by its bytes; `None` for what is not decoded.
+///
+/// ```
+/// assert_eq!(clipgauge_core::decode::extension(b"GIF89a"), Some("gif"));
+/// assert_eq!(clipgauge_core::decode::extension(b"<html>"), None);
+/// ```
+pub fn extension(bytes: &[u8]) -> Option<&'static str> {
+    sniff::format(bytes).ok().map(Format::extension)
+}
+
 /// A picture as its file stores it, in RGB.
 struct Stored {
     width: u32,

@@ -40,7 +40,8 @@ pub enum InlineImage {
 }
 
 impl Address {
-    /// Reads an image cell; relative paths start at `base`, a folder or the prefix of objects' addresses.
+    /// Reads an image cell; relative paths start at `base`, a folder or the prefix of addresses in a bucket or on
+    /// the hub.
     ///
     /// Blanks around a URL are dropped; a path is taken as it stands. A long text that begins as the base64 of a JPEG,
     /// PNG, GIF, WebP or TIFF does and has no other sign in it is taken for that. A cell without anything but blanks is
@@ -141,13 +142,18 @@ pub(crate) fn is_base64(cell: &str) -> bool {
     cell.len() >= LEAST_BASE64 && BASE64_BEGINNINGS.iter().any(begins) && cell.bytes().all(is_sign)
 }
 
-/// What a path names. One beside a table in a bucket names an object there.
+/// What a path names. One beside a table in a bucket names an object there, one beside a table on the hub a file there.
 fn relative(cell: &str, base: &Path) -> Result<Address, RowError> {
-    match base.to_str().filter(|base| ObjectUrl::is_meant(base)) {
-        Some(prefix) if !Path::new(cell).is_absolute() => {
-            // Any object with the prefix would do.
-            let table = ObjectUrl::parse(&format!("{prefix}/table"));
-            table.and_then(|table| table.beside(cell)).map(Address::Object).map_err(of_object)
+    // Any table with the prefix would do.
+    let table = |prefix| format!("{prefix}/table");
+    match base.to_str().filter(|_| !Path::new(cell).is_absolute()) {
+        Some(prefix) if ObjectUrl::is_meant(prefix) => {
+            let beside = ObjectUrl::parse(&table(prefix)).and_then(|table| table.beside(cell));
+            beside.map(Address::Object).map_err(of_object)
+        }
+        Some(prefix) if HubFile::is_meant(prefix) => {
+            let beside = HubFile::parse(&table(prefix)).and_then(|table| table.beside(cell));
+            beside.map(Address::Hub).map_err(of_hub)
         }
         _ => path(base.join(cell)),
     }
@@ -300,6 +306,22 @@ mod tests {
         }
         let out = Address::parse("../../1.jpg", Path::new("s3://bucket/tables")).unwrap_err();
         assert_eq!(out.kind, RowErrorKind::BadAddress);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn paths_beside_a_table_on_the_hub_are_files_there() {
+        let base = Path::new("hf://datasets/org/name@v1/data");
+        let cases = [
+            ("1.jpg", "hf://datasets/org/name@v1/data/1.jpg"),
+            ("../a b/1%20.jpg", "hf://datasets/org/name@v1/a b/1%20.jpg"),
+            ("/data/1.jpg", "/data/1.jpg"),
+            ("hf://org/other/1.jpg", "hf://org/other@main/1.jpg"),
+        ];
+        for (cell, expected) in cases {
+            assert_eq!(Address::parse(cell, base).unwrap().to_string(), expected);
+        }
+        assert_eq!(Address::parse("../../1.jpg", base).unwrap_err().kind, RowErrorKind::BadAddress);
     }
 
     #[test]

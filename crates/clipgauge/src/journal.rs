@@ -23,8 +23,9 @@ use crate::filters::DropReason;
 use crate::fingerprint::{Difference, Fingerprint, listed};
 use crate::options::ScoreOptions;
 use crate::row::{Row, RowError, RowErrorKind, RowImage};
+use crate::stretch::Stretch;
 use entry::{Begun, Entries, Entry, Kind, MAGIC, Resumed, RowDone};
-use locked_file::{LockedFile, Stretch};
+use locked_file::LockedFile;
 
 pub(crate) use replay::{Finished, MAX_ROWS_UNDER_WAY, Replay};
 

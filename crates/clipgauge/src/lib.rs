@@ -31,11 +31,13 @@ pub mod pipeline;
 pub mod progress;
 pub mod resume;
 pub mod row;
+pub mod save_images;
 pub mod scorer;
 pub mod shard;
 mod share;
 pub mod source;
 pub mod stats;
+mod stretch;
 pub mod table;
 mod vector_cache;
 #[cfg(feature = "parquet")]

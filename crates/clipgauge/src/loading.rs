@@ -72,7 +72,7 @@ pub enum LoadingError {
 impl LoadingError {
     /// Whether it is that the user asked to end.
     pub fn is_interrupted(&self) -> bool {
-        matches!(self, Self::Interrupted | Self::Hub(HubError::Interrupted))
+        matches!(self, Self::Interrupted | Self::Hub(HubError::Interrupted { .. }))
     }
 }
 

@@ -12,10 +12,12 @@ use crate::atomic::{is_object, is_special};
 use crate::diagnostics::COLUMNS;
 use crate::disk_cache::CacheOptions;
 use crate::filters::{Filters, FiltersError};
+use crate::hub::HubFile;
 use crate::source::FetchOptions;
 use crate::table::{CellKind, ColumnFlag};
 
 pub use crate::resume::ResumeOptions;
+pub use crate::save_images::SaveImages;
 pub use crate::scorer::DEFAULT_BATCH_SIZE;
 pub use crate::shard::Shard;
 pub use crate::table::TableFormat;
@@ -80,6 +82,8 @@ pub struct ScoreOptions {
     pub filters: Filters,
     /// Whether columns are added that say [what is known](crate::diagnostics) of each row.
     pub diagnostics: bool,
+    /// Where the pictures of rows that pass are kept, if they are.
+    pub save_images: Option<SaveImages>,
     /// Where vectors are kept from one run to the next, if they are.
     pub cache: Option<CacheOptions>,
 }
@@ -111,6 +115,7 @@ impl ScoreOptions {
             shard: None,
             filters: Filters::default(),
             diagnostics: false,
+            save_images: None,
             cache: None,
         }
     }
@@ -177,6 +182,7 @@ impl ScoreOptions {
             }
         }
         self.resume.check(self)?;
+        self.save_images.as_ref().map_or(Ok(()), |saved| saved.check(self))?;
         if self.shard.is_some() && !matches!(self.output, Output::File(_)) {
             return Err(OptionsError::NoPartFile);
         }
@@ -324,6 +330,9 @@ impl ScoreOptions {
         named.extend(crate::errors_file::path(self).map(|path| ("--errors", path, None)));
         named.extend(self.summary.clone().map(|path| ("--summary", path, None)));
         for (what, path, own) in named.into_iter().filter(|(_, path, _)| is_file(path)) {
+            if path.to_str().is_some_and(HubFile::is_meant) {
+                return Err(OptionsError::OnHub { path });
+            }
             let file = same_file_path(&path);
             let own = own.map(same_file_path);
             if tables.contains_key(&file) && own.as_ref() != Some(&file) {
@@ -338,7 +347,7 @@ impl ScoreOptions {
 }
 
 /// A path by which one file is known whatever it is called; as given if the file is not there.
-fn same_file_path(path: &Path) -> PathBuf {
+pub(crate) fn same_file_path(path: &Path) -> PathBuf {
     path.canonicalize().or_else(|_| std::path::absolute(path)).unwrap_or_else(|_| path.to_owned())
 }
 
@@ -382,6 +391,12 @@ pub enum OptionsError {
         /// The flag.
         flag: &'static str,
         /// The object.
+        path: PathBuf,
+    },
+    /// The hub is only read.
+    #[error("{} is on the hub, where nothing is written; name a file or a folder with -o", path.display())]
+    OnHub {
+        /// What would be written.
         path: PathBuf,
     },
     /// What is done to rows of one table.
@@ -498,7 +513,8 @@ pub struct ScoreColumn<'a> {
 pub enum Input {
     /// Standard input; relative paths start at the working folder.
     Stdin,
-    /// A file; relative paths start at its folder, those of a pipe (`/dev/stdin`, `<(…)`) at the working folder.
+    /// A file; relative paths start at its folder, those of a pipe (`/dev/stdin`, `<(…)`) at the working folder. An
+    /// address stands for an object in a bucket (`s3://…`) or a file of the hub (`hf://datasets/…`).
     File(PathBuf),
     /// The pictures of a folder and of those in it, each with its caption in a text file beside it.
     Pictures(PathBuf),
@@ -676,6 +692,14 @@ mod tests {
             ("error over caption", ScoreOptions { error_column: Some("caption".into()), ..file() }),
             ("error over score", ScoreOptions { error_column: Some("similarity".into()), ..file() }),
             ("errors over input", ScoreOptions { errors: Some("./in.csv".into()), ..file() }),
+            (
+                "in place on the hub",
+                ScoreOptions {
+                    output: Output::InPlace,
+                    ..ScoreOptions::new(Input::File("hf://datasets/org/name/in.csv".into()))
+                },
+            ),
+            ("onto the hub", ScoreOptions { output: Output::Folder("hf://datasets/org/name/".into()), ..file() }),
             ("summary over input", ScoreOptions { summary: Some("in.csv".into()), output: Output::InPlace, ..file() }),
             ("summary over errors", ScoreOptions { summary: Some("e".into()), errors: Some("e".into()), ..file() }),
             (

@@ -12,6 +12,7 @@
 use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::Arc;
+use std::thread;
 
 use clipgauge_core::decode::DecodeOptions;
 use clipgauge_core::encoder::Encoder;
@@ -26,11 +27,10 @@ use crate::disk_cache::{CacheError, DiskCache, Identity};
 #[cfg(feature = "parquet")]
 use crate::embed::{EmbedOptions, Embedder};
 use crate::errors_file::{self, ErrorsFile};
+use crate::hub::{self, HubFile, HubOptions};
 use crate::journal::{self, JournalWriter};
 use crate::loading::{LoadedModel, load_with_tokenizer};
-#[cfg(feature = "parquet")]
-use crate::options::Output;
-use crate::options::{OptionsError, ScoreOptions};
+use crate::options::{OptionsError, Output, ScoreOptions};
 use crate::progress::Progress;
 use crate::scorer::Scorer;
 use crate::stats::{Outcome, Stage, Stats, Summary};
@@ -51,6 +51,7 @@ mod live_sources;
 mod output;
 mod queue;
 mod rows;
+mod saving;
 mod selection;
 pub mod session;
 mod spool;
@@ -59,7 +60,7 @@ mod stop;
 mod vectors;
 
 use compute::Compute;
-use computing::Computing;
+use computing::{Computing, Kept};
 use continuation::Continuation;
 pub use earlier::EarlierError;
 pub use error::ScoreTableError;
@@ -69,6 +70,7 @@ use known::KnownRows;
 use live_sources::LiveSources;
 use output::OutputFile;
 use rows::{AddedColumns, ScoredRows, WriteRows};
+use saving::{ImageShards, Saver};
 use selection::select;
 use spool::Spool;
 use stop::Stop;
@@ -93,6 +95,7 @@ pub fn score_table(
     let stats = Arc::new(Stats::new(options.score_columns().len()));
     let (for_input, for_output) = (options.clone(), options.clone());
     let _connections = Connections::of(&options.input, &options.fetch);
+    fetch_tables(options, progress, cancel)?;
     tracing::info!(input = %options.input, "opening the table");
     let continuation = match Continuation::find(options, &stats, progress, cancel)? {
         Continuation::Begin(begin) => begin,
@@ -104,6 +107,11 @@ pub fn score_table(
     };
     let table = unless_cancelled(cancel, move || open_selected(&for_input))??;
     let mut output = unless_cancelled(cancel, move || OutputFile::open(&for_output))??;
+    let mut shards = match &options.save_images {
+        Some(saved) => Some(ImageShards::create(options, saved)?),
+        None => None,
+    };
+    let saver = options.save_images.as_ref().map(|saved| Saver::new(options, saved, table.layout.names()));
     let errors = ErrorsFile::new(errors_file::path(options))?.with_inputs(options.input.is_several());
     options.summary.as_deref().map_or(Ok(()), AtomicFile::check)?;
     let sources = LiveSources::new(&options.fetch)?;
@@ -122,20 +130,22 @@ pub fn score_table(
         progress,
         cancel,
     };
-    let places = Places { known, errors, journal };
+    let places = Places { known, errors, journal, saver };
     let work = |reader, writer: Box<dyn WriteRows + '_>| run.all(reader, scorer, writer, places);
-    let finished = write_table(&run, options, table, &mut output, work);
+    let finished = write_table(&run, options, table, &mut output, shards.as_mut(), work);
     let Finished { errors, interrupted, rows, journal } = match finished {
         Ok(finished) => finished,
         Err(error) => {
             // What is finished is not lost with what failed. It may be the disk that failed: then it is.
+            let _ = shards.map(ImageShards::keep_partial);
             if stats.rows() > 0
                 // Until all are scored, nothing is written.
                 && options.filters.top_fraction.is_none()
                 && let Ok(Some(partial)) = output.keep_partial()
             {
-                let has_journal = journal::path(options).is_some_and(|path| path.exists());
-                let more = if has_journal { ", and --resume goes on after them" } else { "" };
+                let can_resume =
+                    options.save_images.is_none() && journal::path(options).is_some_and(|path| path.exists());
+                let more = if can_resume { ", and --resume goes on after them" } else { "" };
                 progress
                     .message(&format!("the rows finished before the run failed are in {}{more}", partial.display()));
             }
@@ -144,9 +154,16 @@ pub fn score_table(
     };
     let mut outcome = Outcome { model_ids, revisions, interrupted, errors, ..Outcome::default() };
     if interrupted {
-        outcome.partial = output.keep_partial()?;
+        outcome.saved = shards.map(ImageShards::keep_partial).transpose()?;
+        // Until all are scored, the best are written nowhere but where nobody takes them for all of them.
+        let has_rows = options.filters.top_fraction.is_none() || matches!(output, OutputFile::File(_));
+        outcome.partial = output.keep_partial()?.filter(|_| has_rows);
+        // Pictures of rows that it has would not be fetched again.
+        let journal = journal.filter(|_| options.save_images.is_none());
         outcome.journal = journal.map(|journal| journal.path().to_owned());
     } else {
+        // Before the table: where that is, all pictures are.
+        outcome.saved = shards.map(ImageShards::finish).transpose()?;
         closing.close(options, output, journal, rows, &stats)?;
     }
     let summary = stats.summary(options, outcome);
@@ -154,6 +171,19 @@ pub fn score_table(
         summary.write_to(path)?;
     }
     Ok(summary)
+}
+
+/// Brings tables that are on the hub into its cache.
+fn fetch_tables(options: &ScoreOptions, progress: &dyn Progress, cancel: &Cancel) -> Result<(), ScoreTableError> {
+    let files: Vec<_> = options.input.files().filter_map(HubFile::of_path).filter_map(Result::ok).collect();
+    if files.is_empty() {
+        return Ok(());
+    }
+    // What is wrong with the output is not to be told after hours.
+    if let Output::File(path) = &options.output {
+        AtomicFile::check(path)?;
+    }
+    Ok(hub::fetch(&files, &HubOptions::from_env(), progress, cancel)?)
 }
 
 /// Opens a table of which only the chosen rows are read.
@@ -168,12 +198,13 @@ fn write_table(
     options: &ScoreOptions,
     table: OpenTable,
     output: &mut OutputFile,
+    shards: Option<&mut ImageShards>,
     work: impl FnOnce(Box<dyn ReadTable>, Box<dyn WriteRows + '_>) -> Result<Finished, ScoreTableError>,
 ) -> Result<Finished, ScoreTableError> {
     let columns = AddedColumns::of(options);
     let Some(fraction) = options.filters.top_fraction else {
         let rows = table.layout.writer(Box::new(output))?;
-        return work(table.reader, Box::new(ScoredRows::new(rows, columns, &options.filters, run.stats)));
+        return work(table.reader, Box::new(ScoredRows::new(rows, columns, &options.filters, run.stats, shards)));
     };
     let before = stamps(options);
     let mut spool = Spool::create(options, columns, run.stats)?;
@@ -186,8 +217,9 @@ fn write_table(
         (true, OutputFile::Stdout(_) | OutputFile::Apart(_)) => return Ok(finished),
     };
     tracing::info!("writing the best rows");
-    let OpenTable { reader, layout } = open_selected(options)?;
-    let is_whole = spooled.write(reader, layout.writer(Box::new(output))?, run.stats, run.cancel)?;
+    // Whose samples wait already.
+    let OpenTable { reader, layout } = open_selected(&ScoreOptions { save_images: None, ..options.clone() })?;
+    let is_whole = spooled.write(reader, layout.writer(Box::new(output))?, shards, run.stats, run.cancel)?;
     if stamps(options) != before {
         return Err(TableError::Changed { name: options.input.to_string() }.into());
     }
@@ -215,6 +247,7 @@ pub fn embed_table(
     // What is read keeps its format; what is written has one of its own.
     let _connections = Connections::of(&options.input, &options.fetch);
     let reading = ScoreOptions { output: Output::Stdout, error_column: None, ..run_options.clone() };
+    fetch_tables(&reading, progress, cancel)?;
     let table = unless_cancelled(cancel, move || table::open_with_texts(&reading))??;
     let columns = KeptColumns::find(&table.layout, options)?;
     let for_place = options.clone();
@@ -266,12 +299,13 @@ struct Places {
     known: KnownRows,
     errors: ErrorsFile,
     journal: Option<JournalWriter>,
+    saver: Option<Saver>,
 }
 
 impl Places {
     /// Those of a run that is not gone on with.
     fn only(errors: ErrorsFile) -> Self {
-        Self { known: KnownRows::default(), errors, journal: None }
+        Self { known: KnownRows::default(), errors, journal: None, saver: None }
     }
 }
 
@@ -296,14 +330,16 @@ impl Run<'_> {
         writer: Box<dyn WriteRows + '_>,
         places: Places,
     ) -> Result<Finished, ScoreTableError> {
-        let Places { known, errors, journal } = places;
+        let Places { known, errors, journal, saver } = places;
         let stop = Stop::new(self.cancel);
         let compute: Arc<dyn Compute> = Arc::new(compute);
         let mut join = Join::new(writer, errors, journal, self.stats, self.progress);
         let sources = self.sources.clone();
-        let fetching = Fetching::start(table, known, self.base, sources, join.inbox(), self.stats, &stop)?;
+        let encoders = self.threads.or_else(|| thread::available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN);
+        let fetching = Fetching::start(table, known, self.base, sources, encoders, join.inbox(), self.stats, &stop)?;
         let images = fetching.images();
-        let computing = Computing::start(&compute, self.threads, images, join.inbox(), &self.cache, self.stats, &stop)?;
+        let kept = Kept { cache: Arc::clone(&self.cache), saver };
+        let computing = Computing::start(&compute, kept, encoders, images, join.inbox(), self.stats, &stop)?;
         join.run(computing.count(), &stop);
         let read = fetching.end();
         computing.end();

@@ -35,6 +35,8 @@ pub struct Origin {
     pub name: String,
     /// Where relative paths in it start; empty for the working folder.
     pub base: PathBuf,
+    /// The names of its columns.
+    pub columns: Vec<String>,
 }
 
 impl Row {

@@ -239,14 +239,14 @@ impl Sources {
 
     /// The bytes at an address. Must be called within a Tokio runtime.
     ///
-    /// Equal addresses are fetched once at a time, and what was fetched lately is kept, up to 64 MiB.
+    /// Equal addresses are fetched once at a time, and what was fetched lately is kept, up to 32 MiB.
     pub async fn fetch(&self, address: &Address) -> Result<ImageBytes, RowError> {
         match address {
             Address::File(path) => self.shared.fetch(address, self.file.fetch(path)).await,
-            Address::Http(url) => self.shared.fetch(address, self.http.fetch(url)).await,
-            Address::Hub(file) => self.shared.fetch(address, self.hub.fetch(file, &self.http)).await,
+            Address::Http(url) => self.shared.fetch(address, Box::pin(self.http.fetch(url))).await,
+            Address::Hub(file) => self.shared.fetch(address, Box::pin(self.hub.fetch(file, &self.http))).await,
             #[cfg(feature = "object-store")]
-            Address::Object(url) => self.shared.fetch(address, self.object.fetch(url)).await,
+            Address::Object(url) => self.shared.fetch(address, Box::pin(self.object.fetch(url))).await,
             #[cfg(not(feature = "object-store"))]
             Address::Object(_) => Err(RowError::new(
                 RowErrorKind::BadAddress,

@@ -36,7 +36,7 @@ mod schema;
 mod several;
 mod sniff;
 mod source;
-mod webdataset;
+pub(crate) mod webdataset;
 
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
@@ -56,7 +56,7 @@ pub use format::{NoSuchFormat, TableFormat};
 pub(crate) use joined::join_parts;
 pub use json_lines::JsonRecord;
 pub use schema::ColumnDifference;
-pub(crate) use source::{Connections, stamp};
+pub(crate) use source::{Connections, on_disk, stamp};
 pub use webdataset::TarRecord;
 
 use schema::Schema;
@@ -76,6 +76,9 @@ pub enum Record {
     /// The row with this index (from 0) of a table whose columns are copied as they are in the file, so that nothing of
     /// it is held. Of several tables that become one, the rows are counted through.
     InFile(u64),
+    /// The same with what its cells say, for a run that keeps them somewhere else, too.
+    #[cfg(feature = "parquet")]
+    InFileAndHere(u64, ArrowRecord),
     /// A row of what is no table yet, with a text for each column of the one that it becomes.
     Texts(Vec<Option<String>>),
     /// A sample of a tar.
@@ -101,6 +104,8 @@ impl Record {
             #[cfg(feature = "parquet")]
             Self::Arrow(record) => record.size(),
             Self::InFile(_) => 0,
+            #[cfg(feature = "parquet")]
+            Self::InFileAndHere(_, record) => record.size(),
             Self::Texts(texts) => texts.iter().map(|text| text.as_ref().map_or(0, String::capacity)).sum(),
             Self::Tar(record) => record.size(),
             Self::Part(PartRecord { record, .. }) => record.size(),
@@ -116,9 +121,22 @@ impl Record {
             #[cfg(feature = "parquet")]
             Self::Arrow(record) => record.texts(),
             Self::InFile(_) => Vec::new(),
+            #[cfg(feature = "parquet")]
+            Self::InFileAndHere(_, record) => record.texts(),
             Self::Texts(texts) => texts.clone(),
             Self::Tar(record) => record.texts(),
             Self::Part(PartRecord { record, .. }) => record.texts(),
+        }
+    }
+
+    /// Tells the name of each column, or of each field of a row that has its own, and what it says as JSON. `header` has
+    /// the names of the columns.
+    pub(crate) fn fields(&self, header: &[String], told: &mut dyn FnMut(&str, &str)) {
+        match self {
+            Self::Json(record) => record.fields(told),
+            Self::Tar(record) => record.fields(told),
+            Self::Part(PartRecord { record, .. }) => record.fields(header, told),
+            _ => header.iter().zip(self.json()).for_each(|(name, value)| told(name, &value)),
         }
     }
 
@@ -126,7 +144,7 @@ impl Record {
     fn json(&self) -> Vec<String> {
         match self {
             #[cfg(feature = "parquet")]
-            Self::Arrow(record) => record.json(),
+            Self::Arrow(record) | Self::InFileAndHere(_, record) => record.json(),
             Self::Tar(record) => record.json(),
             Self::Part(PartRecord { record, .. }) => record.json(),
             _ => self.texts().into_iter().map(|text| serde_json::Value::from(text).to_string()).collect(),

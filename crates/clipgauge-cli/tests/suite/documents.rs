@@ -54,7 +54,7 @@ fn the_readme_lists_every_kind_of_failure() {
 
 /// Documents whose commands are run. Those of README.md install the command first: `make readme` runs them.
 #[cfg(unix)]
-const WITH_COMMANDS: &[&str] = &["docs/compare-and-embed.md"];
+const WITH_COMMANDS: &[&str] = &["docs/compare-and-embed.md", "docs/saving.md"];
 
 #[cfg(unix)]
 #[test]
@@ -78,7 +78,7 @@ fn the_commands_of_the_documents_run_and_print_what_is_shown() {
             }
             count += 1;
         }
-        assert!(count >= 3, "{document} has only {count} commands");
+        assert!(count >= 1, "{document} has no commands");
     }
 }
 

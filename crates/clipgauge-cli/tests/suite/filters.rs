@@ -1,6 +1,6 @@
 //! Which rows and columns are written: every filter over a table in every format.
 
-use crate::bench::Bench;
+use crate::bench::{Bench, Ran};
 use crate::tables::{FAILED, NAMES, ROWS, Table, bench, size};
 
 const FLAGS: &str = "--model pictoclip --allow-failures --progress never";
@@ -261,6 +261,10 @@ fn kept_text_stays_as_it_stands() {
     let ran = bench.run(&format!("score in.jsonl --keep-columns x,y {flags}")).expect_code(0);
     let expected = "{\"x\": 1.0, \"y\": [ 1 ], \"similarity\": null}\r\n\n{\"y\":2,\"similarity\":null}\nno json\n";
     assert_eq!(ran.text(), expected);
+    let mut command = bench.command("score in.csv --keep-columns".split(' '));
+    command.args(["\"x, y\",z"]).args(flags.split(' '));
+    let ran = Ran::of(command.output().expect("the command can be run")).expect_code(0);
+    assert_eq!(ran.text(), "\"x, y\",z,similarity\r\n\r\n\"1\"\"\",2,\r\n3,,\n4,5,\n");
     // A column that is replaced stands where it stood, also if it is not named; and no row becomes a blank line.
     let ran = bench.run(&format!("score one.csv --overwrite --keep-columns url {flags}")).expect_code(0);
     assert_eq!(ran.text(), "similarity,url\n,a\n,a\n");
@@ -279,6 +283,8 @@ fn filters_that_make_no_sense_are_told() {
         "score in.arrow --keep-columns id,,note",
         "score in.csv --min-score 0.5 --max-score 0.4",
         "score in.csv --min-score nan",
+        "score in.csv --min-score abc",
+        "score in.csv --top-fraction 10%",
         "score in.csv --max-aspect-ratio 0.5",
         "score - --sample 3",
         "score - --top-fraction 0.1",

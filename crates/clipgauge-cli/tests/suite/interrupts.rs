@@ -121,6 +121,17 @@ fn what_is_scored_is_kept_also_where_only_the_best_are_wanted() {
     let mut text = String::new();
     running.child.stdout.take().expect("piped").read_to_string(&mut text).expect("text");
     assert_eq!((text.as_str(), running.end().0), ("", Some(130)));
+
+    // In a folder of tables too, and nobody is told that there are rows.
+    let mut command = bench.command(format!("score in.csv -o tables/ {flags}").split(' '));
+    command.env("NO_PROXY", "*");
+    let (running, _stdin) = Running::of(command);
+    running.wait_for("3 of about");
+    running.send("-INT");
+    let (ended, stderr) = running.end();
+    assert_eq!(ended, Some(130), "{stderr}");
+    assert!(!stderr.contains("finished rows"), "{stderr}");
+    assert_eq!(std::fs::read_dir(bench.path("tables")).expect("there").count(), 0);
 }
 
 #[test]

@@ -23,6 +23,7 @@ mod passthrough;
 #[cfg(unix)]
 mod resuming;
 mod retrying;
+mod saving;
 mod scoring;
 mod sharding;
 mod slow_web;

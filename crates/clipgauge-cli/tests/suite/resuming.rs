@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use crate::bench::{Bench, Ran, repository};
 use crate::interrupts::Running;
-use crate::slow_web::{SlowWeb, Table};
+use crate::slow_web::{SlowWeb, Table, large_picture};
 
 /// Longer than any wait, also where every core is busy.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -347,6 +347,77 @@ fn a_run_goes_on_after_a_full_disk() {
     let resumed = bench.text("out.csv");
     bench.run(args).expect_code(3);
     assert!(resumed == bench.text("out.csv"));
+}
+
+/// A disk that is really full, where a file system of one's own can be made; the limit above stands for it elsewhere.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_run_goes_on_after_a_file_system_is_full() {
+    let long = "x".repeat(5000);
+    let rows: String = (0..300).map(|row| format!("image.png,red apple,{row},{long}\n")).collect();
+    let bench = Bench::new().with("in.csv", format!("url,caption,n,text\n{rows}"));
+    let from = repository().join("examples/images/03-1f34e-fluent-flat.png");
+    fs::copy(from, bench.path("image.png")).expect("copyable");
+    fs::create_dir(bench.path("disk")).expect("creatable");
+    let is_mountable = |command: &mut Command| command.output().is_ok_and(|ran| ran.status.success());
+    let mount = "mount -t tmpfs -o size=600k clipgauge disk";
+    let in_namespace = ["-Urm", "bash", "-c"];
+    let mut command = Command::new("unshare");
+    if !is_mountable(command.args(in_namespace).arg(mount).current_dir(bench.path("."))) {
+        // Then the limit on the size of a file shows all that can be shown here.
+        return a_run_goes_on_after_a_full_disk();
+    }
+    // A table on the disk that is full, whose rows are read from elsewhere; then there is more room.
+    let script = format!(
+        "{mount}
+         \"$0\" score in.csv -o disk/out.csv --model pictoclip --quiet 2> first.txt; echo $? >> first.txt
+         ls disk > left.txt
+         mount -o remount,size=50m disk
+         \"$0\" score in.csv -o disk/out.csv --model pictoclip --resume 2> second.txt; echo $? >> second.txt
+         cp disk/out.csv out.csv"
+    );
+    let inner = bench.command([]);
+    let mut command = Command::new("unshare");
+    command.args(in_namespace).arg(script).arg(inner.get_program()).current_dir(bench.path("."));
+    command.envs(inner.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    Ran::of(command.output().expect("unshare is there")).expect_code(0);
+    let (first, second) = (bench.text("first.txt"), bench.text("second.txt"));
+    assert!(first.starts_with("error: ") && first.contains("cannot be written") && first.ends_with("1\n"), "{first}");
+    assert!(first.to_lowercase().contains("no space left"), "{first}");
+    assert!(!bench.text("left.txt").lines().any(|name| name == "out.csv"), "nothing half-written");
+    assert!(second.contains("300 rows, 300 scored") && second.ends_with("0\n"), "{second}");
+    let resumed = bench.text("out.csv");
+    bench.run("score in.csv -o out.csv --model pictoclip --quiet").expect_code(0);
+    assert!(resumed == bench.text("out.csv"));
+}
+
+/// Pictures that are in their table, or are the table, are not fetched, and those that are finished not scored again.
+#[test]
+fn shards_and_folders_of_pictures_go_on_too() {
+    let web = SlowWeb::new("tar", 60, Duration::ZERO);
+    fs::create_dir(web.bench.path("pictures")).expect("creatable");
+    for row in 0..60 {
+        fs::write(web.bench.path(&format!("pictures/{row:02}.jpg")), large_picture(row)).expect("writable");
+        fs::write(web.bench.path(&format!("pictures/{row:02}.txt")), format!("number {row}")).expect("writable");
+    }
+    for (input, output) in [("in.tar", "out.tar"), ("in.tar", "out.jsonl"), ("pictures", "out.csv")] {
+        let args = format!("score {input} -o {output} --model pictoclip --threads 1 --batch-size 2 --allow-failures");
+        web.bench.run(&args).expect_code(0);
+        let expected = web.bench.read(output);
+        web.clear();
+        let journal = web.bench.path(&format!("{output}.journal"));
+        let finished = || clipgauge::journal::finished_rows(&journal).map_or(0, |rows| rows.len());
+        let (running, _) = Running::of(web.bench.command(args.split(' ')));
+        wait_until("some rows are finished", || journal.exists() && finished() > 5);
+        running.send("-INT");
+        let (code, stderr) = running.end();
+        assert_eq!(code, Some(130), "{stderr}");
+        let finished = finished();
+        let ran = web.bench.run(&format!("{args} --resume")).expect_code(0);
+        assert!(ran.stderr.contains(&format!("{finished} of them before")), "{input} to {output}: {}", ran.stderr);
+        assert!(web.bench.read(output) == expected, "{input} to {output}");
+        web.clear();
+    }
 }
 
 /// No file can be created there, whoever one is.

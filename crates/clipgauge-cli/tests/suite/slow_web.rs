@@ -76,6 +76,7 @@ impl SlowWeb {
                     writeln!(text, "{line}").expect("a string takes it");
                 }
             }
+            "tar" => return shard(rows, caption),
             _ => return self.parquet(&urls, &(0..rows).map(caption).collect::<Vec<_>>()),
         }
         text.into_bytes()
@@ -133,11 +134,41 @@ impl SlowWeb {
     }
 }
 
+/// A picture that takes a while to decode, one of many: none has the bytes of another.
+pub(crate) fn large_picture(row: usize) -> Vec<u8> {
+    let picture = repository().join("crates/clipgauge-core/benches/scene-768.jpg");
+    let mut bytes = fs::read(picture).expect("readable");
+    // What is behind a picture's end is of no account.
+    bytes.extend(row.to_le_bytes());
+    bytes
+}
+
+/// A WebDataset shard with pictures in it; every tenth is none.
+fn shard(rows: usize, caption: impl Fn(usize) -> &'static str) -> Vec<u8> {
+    let mut builder = tar::Builder::new(Vec::new());
+    let mut add = |name: String, data: &[u8]| {
+        let mut header = tar::Header::new_ustar();
+        header.set_size(data.len() as u64);
+        builder.append_data(&mut header, name, data).expect("appended");
+    };
+    for row in 0..rows {
+        let picture = if row % 10 == MISSING { b"<html>".to_vec() } else { large_picture(row) };
+        add(format!("{row:04}.jpg"), &picture);
+        add(format!("{row:04}.txt"), caption(row).as_bytes());
+        if row % 2 == 0 {
+            add(format!("{row:04}.json"), format!("{{\"n\": {row}}}").as_bytes());
+        }
+    }
+    builder.into_inner().expect("whole")
+}
+
 /// What a table says.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Table {
     /// Every byte.
     Text(String),
+    /// Every byte of what is no text.
+    Bytes(Vec<u8>),
     /// Every bit of the rows, their schema, and how many are in each row group.
     Rows { rows: RecordBatch, groups: Vec<i64> },
 }
@@ -145,6 +176,9 @@ pub(crate) enum Table {
 impl Table {
     /// Reads a Parquet file or text.
     pub(crate) fn read(bench: &Bench, name: &str) -> Self {
+        if name.ends_with(".tar") {
+            return Self::Bytes(bench.read(name));
+        }
         if !name.ends_with(".parquet") {
             return Self::Text(bench.text(name));
         }

@@ -16,6 +16,20 @@ pub(super) enum Format {
     Tiff,
 }
 
+impl Format {
+    /// The extension of its files.
+    pub(super) fn extension(self) -> &'static str {
+        match self {
+            Self::Jpeg => "jpg",
+            Self::Png => "png",
+            Self::WebP => "webp",
+            Self::Gif => "gif",
+            Self::Bmp => "bmp",
+            Self::Tiff => "tiff",
+        }
+    }
+}
+
 /// Picture formats that are not decoded, by where their mark stands and what it is.
 const UNSUPPORTED: &[(usize, &[u8], &str)] = &[
     (4, b"ftypavif", "AVIF"),

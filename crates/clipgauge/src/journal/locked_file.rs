@@ -1,11 +1,12 @@
 //! The file of a journal: locked for one process, read and written at places of one's own.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::JournalError;
+use crate::stretch::{self, Stretch};
 
 /// How often the file is opened anew because another process removed it in between.
 const ATTEMPTS: usize = 100;
@@ -50,25 +51,11 @@ impl LockedFile {
 
     /// What lies from `start` to `end`, to be read on.
     pub(super) fn stretch(&self, start: u64, end: u64) -> Stretch {
-        Stretch { file: Arc::clone(&self.file), at: start, end }
+        Stretch::new(Arc::clone(&self.file), start, end)
     }
 
-    #[cfg(unix)]
     pub(super) fn write_all_at(&self, bytes: &[u8], place: u64) -> io::Result<()> {
-        std::os::unix::fs::FileExt::write_all_at(&*self.file, bytes, place)
-    }
-
-    #[cfg(windows)]
-    pub(super) fn write_all_at(&self, mut bytes: &[u8], mut place: u64) -> io::Result<()> {
-        while !bytes.is_empty() {
-            let written = std::os::windows::fs::FileExt::seek_write(&*self.file, bytes, place)?;
-            if written == 0 {
-                return Err(io::ErrorKind::WriteZero.into());
-            }
-            bytes = &bytes[written..];
-            place += written as u64;
-        }
-        Ok(())
+        stretch::write_all_at(&self.file, bytes, place)
     }
 
     pub(super) fn sync(&self) -> io::Result<()> {
@@ -78,36 +65,6 @@ impl LockedFile {
     /// Removes the file; the lock stays until the last clone is dropped.
     pub(super) fn remove(&self) -> io::Result<()> {
         fs::remove_file(&self.path)
-    }
-}
-
-/// A part of the file.
-#[derive(Debug)]
-pub(super) struct Stretch {
-    file: Arc<File>,
-    at: u64,
-    end: u64,
-}
-
-impl Stretch {
-    /// The same for a file that is only looked at.
-    pub(super) fn of(file: File) -> io::Result<Self> {
-        let end = file.metadata()?.len();
-        Ok(Self { file: Arc::new(file), at: 0, end })
-    }
-}
-
-impl Read for Stretch {
-    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        let left = usize::try_from(self.end.saturating_sub(self.at)).unwrap_or(usize::MAX);
-        let count = into.len().min(left);
-        let into = &mut into[..count];
-        #[cfg(unix)]
-        let read = std::os::unix::fs::FileExt::read_at(&*self.file, into, self.at)?;
-        #[cfg(windows)]
-        let read = std::os::windows::fs::FileExt::seek_read(&*self.file, into, self.at)?;
-        self.at += read as u64;
-        Ok(read)
     }
 }
 

@@ -10,10 +10,11 @@ use std::ops::Range;
 
 use super::JournalError;
 use super::entry::{Entries, Kind, RowDone};
-use super::locked_file::{LockedFile, Stretch};
+use super::locked_file::LockedFile;
 use crate::diagnostics::Diagnostics;
 use crate::filters::DropReason;
 use crate::row::RowError;
+use crate::stretch::Stretch;
 
 /// The most rows that are between reading and writing at once in a run.
 pub(crate) const MAX_ROWS_UNDER_WAY: u64 = 1 << 14;

@@ -12,6 +12,7 @@ use super::compute::{Compute, Computed};
 use super::fetching::{Fetched, Picture};
 use super::join::{Message, Outcome};
 use super::queue::{Queue, Taken};
+use super::saving::Saver;
 use super::stop::Stop;
 use crate::diagnostics::milliseconds;
 use crate::scorer::{Image, Pair};
@@ -20,6 +21,14 @@ use crate::vector_cache::VectorCache;
 
 /// How long a thread waits for rows before it looks whether the run is to end.
 const PATIENCE: Duration = Duration::from_millis(50);
+
+/// What is kept of the work besides what is computed.
+pub(super) struct Kept {
+    /// The vectors.
+    pub(super) cache: Arc<VectorCache>,
+    /// What lays pictures aside, if they are saved.
+    pub(super) saver: Option<Saver>,
+}
 
 /// The computing threads.
 pub(super) struct Computing {
@@ -32,20 +41,21 @@ impl Computing {
     /// Starts the threads.
     pub(super) fn start(
         compute: &Arc<dyn Compute>,
-        threads: Option<NonZeroUsize>,
+        kept: Kept,
+        count: NonZeroUsize,
         images: Queue<Fetched>,
         outcomes: Sender<Message>,
-        cache: &Arc<VectorCache>,
         stats: &Arc<Stats>,
         stop: &Stop,
     ) -> Result<Self, ScoreTableError> {
-        let count = threads.or_else(|| thread::available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN);
+        let Kept { cache, saver } = kept;
         let worker = Worker {
             compute: Arc::clone(compute),
+            saver: saver.map(Arc::new),
             count,
             images,
             outcomes,
-            cache: Arc::clone(cache),
+            cache,
             stats: Arc::clone(stats),
             stop: stop.clone(),
         };
@@ -81,6 +91,8 @@ impl Computing {
 #[derive(Clone)]
 struct Worker {
     compute: Arc<dyn Compute>,
+    /// What lays pictures aside, if they are saved.
+    saver: Option<Arc<Saver>>,
     /// How many workers there are.
     count: NonZeroUsize,
     images: Queue<Fetched>,
@@ -115,7 +127,7 @@ impl Worker {
         let computed = match self.compute.compute(&pairs, &self.cache, &self.stats) {
             Ok(computed) => computed,
             Err(error) => {
-                let _ = self.outcomes.send(Message::Broken(error));
+                let _ = self.outcomes.send(Message::Broken(error.into()));
                 return false;
             }
         };
@@ -126,7 +138,20 @@ impl Worker {
             diagnostics.bytes = image.file_size();
             diagnostics.fetch_ms = fetch_ms;
             diagnostics.encode_ms = values.is_ok().then_some(share);
-            let outcome = Outcome { row, ticket, values, diagnostics, is_taken_over: false };
+            let picture = match (&self.saver, &values, &image) {
+                (Some(saver), Ok(values), Picture::File(bytes)) => {
+                    saver.save(&row, ticket.index(), bytes, values, &diagnostics)
+                }
+                _ => Ok(None),
+            };
+            let picture = match picture {
+                Ok(picture) => picture,
+                Err(error) => {
+                    let _ = self.outcomes.send(Message::Broken(error.into()));
+                    return false;
+                }
+            };
+            let outcome = Outcome { row, ticket, values, diagnostics, picture, is_taken_over: false };
             // Nobody receives any more when the run is over.
             let _ = self.outcomes.send(Message::Outcome(Box::new(outcome)));
         }

@@ -95,7 +95,7 @@ struct Found<'a> {
 
 impl Found<'_> {
     fn anew(self) -> Continuation {
-        if self.finished.is_none() && self.journal.rows() > 0 {
+        if self.finished.is_none() && self.journal.rows() > 0 && self.options.save_images.is_none() {
             let (rows, path) = (self.journal.rows(), self.journal.path().display());
             self.progress.message(&format!("beginning anew; --resume would have gone on with {rows} rows of {path}"));
         }

@@ -5,9 +5,11 @@ use clipgauge_core::metric::MetricError;
 use super::earlier::EarlierError;
 use crate::atomic::AtomicError;
 use crate::disk_cache::CacheError;
+use crate::hub::HubError;
 use crate::journal::JournalError;
 use crate::loading::LoadingError;
 use crate::options::OptionsError;
+use crate::save_images::SaveImagesError;
 use crate::scorer::ScoreError;
 use crate::source::SourceError;
 use crate::table::TableError;
@@ -32,9 +34,15 @@ pub enum ScoreTableError {
     /// What is there is no earlier output of this run.
     #[error(transparent)]
     Earlier(#[from] EarlierError),
+    /// Pictures cannot be saved.
+    #[error(transparent)]
+    SaveImages(#[from] SaveImagesError),
     /// Images cannot be fetched with these options.
     #[error(transparent)]
     Source(#[from] SourceError),
+    /// A table on the hub cannot be fetched.
+    #[error(transparent)]
+    Hub(#[from] HubError),
     /// The model cannot be had or used.
     #[error(transparent)]
     Model(#[from] LoadingError),
@@ -66,6 +74,7 @@ impl ScoreTableError {
             Self::File(error) => error.is_usage(),
             Self::Journal(error) => error.is_usage(),
             Self::Earlier(error) => error.is_usage(),
+            Self::SaveImages(error) => error.is_usage(),
             Self::Source(error) => error.is_usage(),
             Self::Cache(error) => error.is_usage(),
             Self::Options(_) | Self::Metric(_) => true,
@@ -75,8 +84,11 @@ impl ScoreTableError {
 
     /// Whether the run ended because it was asked to, with nothing to show for it.
     pub fn is_interrupted(&self) -> bool {
-        matches!(self, Self::Interrupted | Self::Cancelled)
-            || matches!(self, Self::Model(error) if error.is_interrupted())
+        match self {
+            Self::Interrupted | Self::Cancelled | Self::Hub(HubError::Interrupted { .. }) => true,
+            Self::Model(error) => error.is_interrupted(),
+            _ => false,
+        }
     }
 
     /// Whether the reader of the output has gone away, which is no failure of anybody's.

@@ -4,6 +4,7 @@
 //! ahead than that. Fetched images wait for the scorers against a budget of their own; a fetch that waits for room keeps
 //! its turn, so that no more images are in memory than the budget and the fetches under way allow.
 
+use std::num::NonZeroUsize;
 use std::panic::{self, AssertUnwindSafe};
 use std::path::Path;
 use std::sync::Arc;
@@ -39,8 +40,12 @@ const ROW_COST: usize = 4;
 // A journal is read on as far ahead as rows may have overtaken each other.
 const _: () = assert!(ROWS_BUDGET / ROW_COST <= MAX_ROWS_UNDER_WAY as usize);
 
-/// The memory that fetched images may take until they are scored, in KiB.
-const IMAGES_BUDGET: usize = 128 << 10;
+/// The memory that fetched images may take until they are scored, in KiB, for each encoder: what it encodes and what it
+/// takes next, of photos as they are on the web. More would only fill up while encoders are what a run waits for.
+const IMAGES_BUDGET: usize = 8 << 10;
+
+/// The least that all encoders have together, in KiB, and the most that one image counts for.
+const LEAST_IMAGES_BUDGET: usize = 32 << 10;
 
 /// A row whose image is here.
 pub(super) struct Fetched {
@@ -89,18 +94,21 @@ impl Fetching {
         known: KnownRows,
         base: &Path,
         live_sources: LiveSources,
+        encoders: NonZeroUsize,
         outcomes: Sender<Message>,
         stats: &Arc<Stats>,
         stop: &Stop,
     ) -> Result<Self, ScoreTableError> {
         let (images, received) = queue();
         let rows_budget = Arc::new(Semaphore::new(ROWS_BUDGET));
+        let images_budget =
+            IMAGES_BUDGET.saturating_mul(encoders.get()).clamp(LEAST_IMAGES_BUDGET, Semaphore::MAX_PERMITS);
         let (under_way, over) = watch::channel(());
         let fetcher = Fetcher {
             sources: live_sources.sources(),
             over,
             rows_budget: Arc::clone(&rows_budget),
-            images_budget: Arc::new(Semaphore::new(IMAGES_BUDGET)),
+            images_budget: Arc::new(Semaphore::new(images_budget)),
             images,
             outcomes,
             stats: Arc::clone(stats),
@@ -165,7 +173,7 @@ impl Fetcher {
             let taken_over = known.of(index, &row, hash)?;
             index += 1;
             if let Some(Known { values, diagnostics }) = taken_over {
-                self.report(Outcome { row, ticket, values, diagnostics, is_taken_over: true });
+                self.report(Outcome { row, ticket, values, diagnostics, picture: None, is_taken_over: true });
                 continue;
             }
             match wanted(&mut row, base) {
@@ -197,7 +205,7 @@ impl Fetcher {
         let fetch_ms = Some(milliseconds(took));
         match fetched {
             Ok(fetched) => {
-                let cost = kib(fetched.len()).min(IMAGES_BUDGET);
+                let cost = kib(fetched.len()).min(LEAST_IMAGES_BUDGET);
                 // Closed only when the run is over.
                 let Ok(room) = acquire(&self.images_budget, cost).await else { return };
                 let image = Picture::File(fetched.release());
@@ -221,7 +229,7 @@ impl Fetcher {
             Picture::Pixels(pixels) => pixels.rgb().len(),
         };
         // Closed only when the run is over.
-        let Ok(room) = acquire(&self.images_budget, kib(size).min(IMAGES_BUDGET)).await else { return };
+        let Ok(room) = acquire(&self.images_budget, kib(size).min(LEAST_IMAGES_BUDGET)).await else { return };
         self.images.put(Fetched { row, ticket, image, fetch_ms: None, _room: room });
     }
 

@@ -9,13 +9,13 @@ use tokio::sync::OwnedSemaphorePermit;
 use super::ScoreTableError;
 use super::compute::Values;
 use super::rows::WriteRows;
+use super::saving::Spooled;
 use super::stop::Stop;
 use crate::diagnostics::Diagnostics;
 use crate::errors_file::ErrorsFile;
 use crate::journal::{Done, JournalWriter};
 use crate::progress::Progress;
 use crate::row::{Row, RowError};
-use crate::scorer::ScoreError;
 use crate::stats::{Stage, Stats};
 use crate::table::Position;
 
@@ -33,6 +33,11 @@ impl Ticket {
     pub(super) fn new(index: u64, hash: u64, position: Position, admitted: OwnedSemaphorePermit) -> Self {
         Self { index, hash, position, _admitted: admitted }
     }
+
+    /// Which row of the run it is, from 0.
+    pub(super) fn index(&self) -> u64 {
+        self.index
+    }
 }
 
 /// What became of a row.
@@ -41,6 +46,8 @@ pub(super) struct Outcome {
     pub(super) ticket: Ticket,
     pub(super) values: Result<Values, RowError>,
     pub(super) diagnostics: Diagnostics,
+    /// What is saved of its picture, if it is.
+    pub(super) picture: Option<Spooled>,
     /// Whether an earlier run had it.
     pub(super) is_taken_over: bool,
 }
@@ -48,7 +55,14 @@ pub(super) struct Outcome {
 impl Outcome {
     /// A row that failed before anything could be computed for it.
     pub(super) fn failed(row: Row, ticket: Ticket, error: RowError) -> Self {
-        Self { row, ticket, values: Err(error), diagnostics: Diagnostics::default(), is_taken_over: false }
+        Self {
+            row,
+            ticket,
+            values: Err(error),
+            diagnostics: Diagnostics::default(),
+            picture: None,
+            is_taken_over: false,
+        }
     }
 }
 
@@ -56,8 +70,8 @@ impl Outcome {
 pub(super) enum Message {
     /// A row is done.
     Outcome(Box<Outcome>),
-    /// Nothing can be computed.
-    Broken(ScoreError),
+    /// Nothing can be computed, or kept of it.
+    Broken(ScoreTableError),
     /// A computing thread has ended.
     WorkerGone {
         /// Whether by a panic; its rows are then lost and the run with them.
@@ -169,7 +183,7 @@ impl<'a> Join<'a> {
                     self.waiting.insert(outcome.ticket.index, *outcome);
                     self.write_ready()?;
                 }
-                Message::Broken(error) => return Err(error.into()),
+                Message::Broken(error) => return Err(error),
                 Message::WorkerGone { panicked } => {
                     *workers -= 1;
                     if panicked {
@@ -222,7 +236,7 @@ impl<'a> Join<'a> {
     fn write_ready(&mut self) -> Result<(), ScoreTableError> {
         while let Some(outcome) = self.waiting.remove(&self.next) {
             self.next += 1;
-            let Outcome { row, ticket, values, diagnostics, .. } = outcome;
+            let Outcome { row, ticket, values, diagnostics, picture, .. } = outcome;
             self.first_row.get_or_insert(row.number);
             if diagnostics.truncated == Some(true) {
                 self.stats.truncated_caption();
@@ -239,7 +253,7 @@ impl<'a> Join<'a> {
                 }
             }
             let values = values.as_ref();
-            self.stats.time(Stage::Write, || self.writer.write(row.record, values, &diagnostics))?;
+            self.stats.time(Stage::Write, || self.writer.write(row.record, values, &diagnostics, picture))?;
             self.progress.rows(self.stats.rows(), self.stats.failures());
             self.progress.input(ticket.position);
         }

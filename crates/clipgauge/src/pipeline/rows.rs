@@ -1,6 +1,7 @@
 //! The end of the way for a run of scores: cells in the table that was read.
 
 use super::compute::Values;
+use super::saving::{ImageShards, Spooled};
 use crate::diagnostics::Diagnostics;
 use crate::filters::{DropReason, Filters};
 use crate::options::ScoreOptions;
@@ -10,12 +11,13 @@ use crate::table::{Cell, Record, TableError, WriteTable};
 
 /// Takes the rows in their order, each with what was computed for it.
 pub(super) trait WriteRows: Send {
-    /// Writes a row that has values, or failed, and what else is known of it.
+    /// Writes a row that has values, or failed, and what else is known of it; `picture` is what is saved of it, if it is.
     fn write(
         &mut self,
         record: Record,
         values: Result<&Values, &RowError>,
         known: &Diagnostics,
+        picture: Option<Spooled>,
     ) -> Result<(), TableError>;
 
     /// Hands on what was written so far.
@@ -34,8 +36,9 @@ impl<W: WriteRows> WriteRows for &mut W {
         record: Record,
         values: Result<&Values, &RowError>,
         known: &Diagnostics,
+        picture: Option<Spooled>,
     ) -> Result<(), TableError> {
-        (**self).write(record, values, known)
+        (**self).write(record, values, known, picture)
     }
 
     fn flush(&mut self) -> Result<(), TableError> {
@@ -92,17 +95,20 @@ pub(super) struct ScoredRows<'a> {
     filters: &'a Filters,
     stats: &'a Stats,
     cells: Vec<Cell>,
+    /// Where pictures are saved, if they are.
+    shards: Option<&'a mut ImageShards>,
 }
 
 impl<'a> ScoredRows<'a> {
-    /// Rows that go to `table` if `filters` let them.
+    /// Rows that go to `table` if `filters` let them, and their pictures to `shards`.
     pub(super) fn new(
         table: Box<dyn WriteTable + 'a>,
         columns: AddedColumns,
         filters: &'a Filters,
         stats: &'a Stats,
+        shards: Option<&'a mut ImageShards>,
     ) -> Self {
-        Self { table, columns, filters, stats, cells: Vec::new() }
+        Self { table, columns, filters, stats, cells: Vec::new(), shards }
     }
 }
 
@@ -121,6 +127,7 @@ impl WriteRows for ScoredRows<'_> {
         record: Record,
         values: Result<&Values, &RowError>,
         known: &Diagnostics,
+        picture: Option<Spooled>,
     ) -> Result<(), TableError> {
         if let Some(reason) = drop_reason(self.filters, values) {
             self.stats.dropped(reason);
@@ -128,6 +135,9 @@ impl WriteRows for ScoredRows<'_> {
         }
         self.cells.clear();
         self.cells.extend(self.columns.cells(values, known));
+        if let (Some(shards), Some(picture)) = (&mut self.shards, picture) {
+            shards.add(&picture).map_err(TableError::Place)?;
+        }
         self.table.write(record, &self.cells)
     }
 

@@ -6,12 +6,14 @@
 use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Read, Seek, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use super::best::{Best, Scores};
 use super::compute::Values;
 use super::rows::{AddedColumns, WriteRows, drop_reason};
+use super::saving::{ImageShards, Spooled, SpooledAt};
 use crate::atomic::{is_object, is_special};
 use crate::cancel::Cancel;
 use crate::diagnostics::Diagnostics;
@@ -30,6 +32,8 @@ struct Entry {
     score: Option<f32>,
     /// The cells of the columns that are added.
     cells: Vec<Cell>,
+    /// Where its picture waits, if it is to be saved.
+    picture: Option<SpooledAt>,
 }
 
 /// The file under way.
@@ -43,6 +47,8 @@ pub(super) struct Spool<'a> {
     filters: &'a Filters,
     stats: &'a Stats,
     buffer: Vec<u8>,
+    /// What all pictures wait in.
+    pictures: Option<Arc<File>>,
 }
 
 impl<'a> Spool<'a> {
@@ -73,6 +79,7 @@ impl<'a> Spool<'a> {
             filters: &options.filters,
             stats,
             buffer: Vec::new(),
+            pictures: None,
         })
     }
 
@@ -81,8 +88,8 @@ impl<'a> Spool<'a> {
     /// # Errors
     ///
     /// The disk fails.
-    pub(super) fn finish(self, fraction: f64) -> Result<Spooled, TableError> {
-        let Self { file, folder, name, scores, .. } = self;
+    pub(super) fn finish(self, fraction: f64) -> Result<SpooledRows, TableError> {
+        let Self { file, folder, name, scores, pictures, .. } = self;
         let fails = |source| fails(&folder, source);
         let file = file.into_inner().map_err(|error| fails(error.into_error()))?;
         let best = Entries::of(&file)
@@ -90,7 +97,7 @@ impl<'a> Spool<'a> {
                 scores.best(fraction, entries.filter_map(|entry| entry.map(|entry| entry.score).transpose()))
             })
             .map_err(fails)?;
-        Ok(Spooled { file, folder, name, best: Some(best) })
+        Ok(SpooledRows { file, folder, name, best: Some(best), pictures })
     }
 
     /// Ends it before the best rows are known: all are taken for them.
@@ -98,21 +105,31 @@ impl<'a> Spool<'a> {
     /// # Errors
     ///
     /// The disk fails.
-    pub(super) fn finish_early(self) -> Result<Spooled, TableError> {
+    pub(super) fn finish_early(self) -> Result<SpooledRows, TableError> {
         let Self { file, folder, name, .. } = self;
         let file = file.into_inner().map_err(|error| fails(&folder, error.into_error()))?;
-        Ok(Spooled { file, folder, name, best: None })
+        Ok(SpooledRows { file, folder, name, best: None, pictures: None })
     }
 }
 
 impl WriteRows for Spool<'_> {
-    fn write(&mut self, _: Record, values: Result<&Values, &RowError>, known: &Diagnostics) -> Result<(), TableError> {
+    fn write(
+        &mut self,
+        _: Record,
+        values: Result<&Values, &RowError>,
+        known: &Diagnostics,
+        picture: Option<Spooled>,
+    ) -> Result<(), TableError> {
         let reason = drop_reason(self.filters, values);
         reason.into_iter().for_each(|reason| self.stats.dropped(reason));
         let score = values.ok().and_then(|values| values.scores().first().copied());
         score.into_iter().for_each(|score| self.scores.add(score));
         let cells = if reason.is_some() { Vec::new() } else { self.columns.cells(values, known).collect() };
-        let entry = Entry { reason, score, cells };
+        let picture = picture.map(|Spooled { file, at }| {
+            self.pictures.get_or_insert(file);
+            at
+        });
+        let entry = Entry { reason, score, cells, picture };
         self.buffer.clear();
         let buffer = postcard::to_extend(&entry, std::mem::take(&mut self.buffer));
         self.buffer = buffer.map_err(|error| fails(&self.folder, io::Error::other(error)))?;
@@ -170,16 +187,19 @@ impl<R: Read> Iterator for Entries<R> {
 }
 
 /// A spool that is finished.
-pub(super) struct Spooled {
+pub(super) struct SpooledRows {
     file: File,
     folder: PathBuf,
     name: String,
     /// `None` where all rows are written.
     best: Option<Best>,
+    /// What the pictures wait in.
+    pictures: Option<Arc<File>>,
 }
 
-impl Spooled {
-    /// Writes the rows of `table`, which is the one that was scored, read anew; says whether to its end.
+impl SpooledRows {
+    /// Writes the rows of `table`, which is the one that was scored, read anew, and their pictures to `shards`; says
+    /// whether to its end.
     ///
     /// # Errors
     ///
@@ -188,10 +208,11 @@ impl Spooled {
         self,
         mut table: Box<dyn ReadTable>,
         mut writer: Box<dyn WriteTable + '_>,
+        mut shards: Option<&mut ImageShards>,
         stats: &Stats,
         cancel: &Cancel,
     ) -> Result<bool, TableError> {
-        let Self { file, folder, name, mut best } = self;
+        let Self { file, folder, name, mut best, pictures } = self;
         let changed = || TableError::Changed { name: name.clone() };
         let fails = |source| fails(&folder, source);
         let is_early = best.is_none();
@@ -200,7 +221,7 @@ impl Spooled {
                 writer.finish_early()?;
                 return Ok(false);
             }
-            let Entry { reason, score, cells } = entry.map_err(fails)?;
+            let Entry { reason, score, cells, picture } = entry.map_err(fails)?;
             let Some(row) = stats.time(Stage::Read, || table.read())? else { return Err(changed()) };
             // Equal scores are taken in their order, also those that another filter drops.
             let is_best = best.as_mut().is_none_or(|best| score.is_some_and(|score| best.takes(score)));
@@ -208,6 +229,9 @@ impl Spooled {
                 continue;
             }
             if is_best {
+                if let (Some(shards), Some(file), Some(at)) = (&mut shards, &pictures, picture) {
+                    shards.add(&Spooled { file: Arc::clone(file), at }).map_err(TableError::Place)?;
+                }
                 stats.time(Stage::Write, || writer.write(row.record, &cells))?;
             } else {
                 stats.dropped(DropReason::TopFraction);

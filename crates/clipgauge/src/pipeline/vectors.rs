@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use super::compute::Values;
 use super::rows::WriteRows;
+use super::saving::Spooled;
 use crate::atomic::folder::AtomicFolder;
 use crate::atomic::{AtomicError, AtomicFile};
 use crate::diagnostics::Diagnostics;
@@ -116,7 +117,13 @@ fn finished(file: ParquetFile<AtomicFile>, options: &EmbedOptions) -> Result<Ato
 pub(super) struct VectorRows<'a>(pub(super) &'a mut VectorOutput);
 
 impl WriteRows for VectorRows<'_> {
-    fn write(&mut self, record: Record, values: Result<&Values, &RowError>, _: &Diagnostics) -> Result<(), TableError> {
+    fn write(
+        &mut self,
+        record: Record,
+        values: Result<&Values, &RowError>,
+        _: &Diagnostics,
+        _: Option<Spooled>,
+    ) -> Result<(), TableError> {
         let vectors = match values {
             Ok(Values::Vectors(vectors)) => Ok(vectors),
             Ok(Values::Scores(_) | Values::Image(_) | Values::Dropped(_)) => {

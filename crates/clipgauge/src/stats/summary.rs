@@ -16,6 +16,7 @@ use crate::atomic::{AtomicError, AtomicFile};
 use crate::filters::{DropReason, Filters};
 use crate::options::{Output, ScoreColumn, ScoreOptions};
 use crate::row::RowErrorKind;
+use crate::save_images::SavedImages;
 
 /// What came of a run, besides its counts.
 #[derive(Debug, Clone, Default)]
@@ -34,6 +35,8 @@ pub struct Outcome {
     pub journal: Option<PathBuf>,
     /// Why there was nothing to do, if there was not.
     pub nothing_to_do: Option<String>,
+    /// What pictures were saved, if they were to be.
+    pub saved: Option<SavedImages>,
 }
 
 /// What a run amounts to. Is written as JSON by `--summary`; `Display` is for people.
@@ -80,6 +83,8 @@ pub struct Summary {
     pub journal: Option<PathBuf>,
     /// Why there was nothing to do, if there was not: an earlier run had done it all.
     pub nothing_to_do: Option<String>,
+    /// What pictures were saved, if they were to be.
+    pub saved: Option<SavedImages>,
 }
 
 /// One column of scores.
@@ -234,6 +239,7 @@ impl Stats {
             errors: outcome.errors,
             journal: outcome.journal,
             nothing_to_do: outcome.nothing_to_do,
+            saved: outcome.saved,
         }
     }
 
@@ -374,6 +380,13 @@ impl fmt::Display for Summary {
             let rows = plural(self.ragged_rows, "row has", "rows have");
             write!(f, "\n{rows} more or fewer fields than the header")?;
         }
+        if let Some(SavedImages { folder, images, shards, partial }) = &self.saved {
+            let (images, shards) = (plural(*images, "picture", "pictures"), plural(*shards, "shard", "shards"));
+            write!(f, "\n{images} saved in {shards} of {}", folder.display())?;
+            if let Some(partial) = partial {
+                write!(f, ", and more in {}", partial.display())?;
+            }
+        }
         if let Some(errors) = &self.errors {
             write!(f, "\nfailed rows are listed in {}", errors.display())?;
         }
@@ -427,6 +440,7 @@ mod tests {
             interrupted: true,
             journal: Some("out.csv.journal".into()),
             nothing_to_do: None,
+            saved: None,
         };
         let mut summary = stats.summary(&options(), outcome);
         summary.seconds.total = 2.0;

@@ -92,7 +92,7 @@ impl Cell {
     }
 
     /// Writes it as a value of JSON, which has no number that is none.
-    pub(super) fn write_json(&self, out: &mut Vec<u8>) {
+    pub(crate) fn write_json(&self, out: &mut Vec<u8>) {
         let text = match self {
             Self::Score(number) | Self::Milliseconds(number) if number.is_some_and(|number| !number.is_finite()) => {
                 None

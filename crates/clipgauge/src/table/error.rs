@@ -263,6 +263,15 @@ pub enum TableError {
         #[source]
         source: io::Error,
     },
+    /// What has to wait on the disk until it is its turn finds no place there.
+    #[error("pictures cannot be laid aside in {} until it is their turn; make room there", folder.display())]
+    ImageSpool {
+        /// The folder.
+        folder: PathBuf,
+        /// What the system says.
+        #[source]
+        source: io::Error,
+    },
     /// A needed column is there more than once.
     #[error("{name} has {count} columns `{column}`; rename all but one, or choose another with {} NAME", flag.name())]
     DuplicateColumn {
@@ -339,6 +348,7 @@ impl TableError {
                 | Self::Damaged { .. }
                 | Self::Changed { .. }
                 | Self::Spool { .. }
+                | Self::ImageSpool { .. }
                 | Self::Write(_)
                 | Self::RecordTooLong { .. }
                 | Self::LineTooLong { .. }

@@ -149,6 +149,31 @@ impl JsonRecord {
         };
         object.found.into_iter().map(value).collect()
     }
+
+    /// Tells the name of each field, and its value as it is written.
+    pub(super) fn fields(&self, told: &mut dyn FnMut(&str, &str)) {
+        tell_fields(self.line.text(), told);
+    }
+}
+
+/// Tells the name of each field of an object, and its value as it is written. What is no object has none.
+pub(super) fn tell_fields(json: &[u8], told: &mut dyn FnMut(&str, &str)) {
+    let mut names: Vec<String> = Vec::new();
+    let mut see = |name: &str, _: Range<usize>| {
+        if !names.iter().any(|known| known == name) {
+            names.push(name.to_owned());
+        }
+    };
+    if Object::scan(json, &[], &mut see).is_err() {
+        return;
+    }
+    let wanted: Vec<&str> = names.iter().map(String::as_str).collect();
+    let found = Object::scan(json, &wanted, &mut |_, _| ()).map(|object| object.found).unwrap_or_default();
+    for (name, place) in wanted.iter().zip(found) {
+        if let Some(value) = place.and_then(|place| std::str::from_utf8(&json[place]).ok()) {
+            told(name, value);
+        }
+    }
 }
 
 /// The blank lines after the last record, which the reader finds and the writer writes.

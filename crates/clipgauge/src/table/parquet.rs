@@ -61,7 +61,9 @@ pub(super) fn open(
         pair: [image, caption],
         plan: plan(file.clone(), with_index, &schema, columns, options.shard).map_err(damaged)?,
     };
-    let kept: Vec<usize> = if keeps_rows { (0..schema.fields().len()).collect() } else { vec![image, caption] };
+    let shows_rows = options.save_images.is_some();
+    let kept: Vec<usize> =
+        if keeps_rows || shows_rows { (0..schema.fields().len()).collect() } else { vec![image, caption] };
     // What is read has the columns in the order of the file.
     let mut order = kept.clone();
     order.sort_unstable();
@@ -82,6 +84,7 @@ pub(super) fn open(
         arrow,
         name,
         keeps_rows,
+        shows_rows,
         group: groups.start,
         end_group: groups.end,
         first_row,
@@ -174,6 +177,8 @@ pub(super) struct ParquetReader {
     caption: usize,
     /// Whether records have their rows with them.
     keeps_rows: bool,
+    /// Whether they have them besides where they are in the file.
+    shows_rows: bool,
     /// The row group that comes next.
     group: usize,
     /// The one after the last.
@@ -236,9 +241,10 @@ impl ReadTable for ParquetReader {
         }
         let Some(BatchRow { image, caption, record }) = row else { return Ok(None) };
         self.rows += 1;
-        let record = match self.keeps_rows {
-            true => Record::Arrow(record),
-            false => Record::InFile(self.rows - 1),
+        let record = match (self.keeps_rows, self.shows_rows) {
+            (true, _) => Record::Arrow(record),
+            (false, true) => Record::InFileAndHere(self.rows - 1, record),
+            (false, false) => Record::InFile(self.rows - 1),
         };
         Ok(Some(Row { number: self.first_row + self.rows, image, caption, error: None, origin: None, record }))
     }

@@ -12,13 +12,13 @@ use std::sync::Arc;
 use crate::options::{Input, Part, ScoreOptions};
 use crate::row::{Origin, Row};
 
-use super::source::TableSource;
+use super::source::{TableSource, on_disk};
 use super::{Compression, PartRecord, Position, ReadTable, Record, TableError, TableFormat, format_of};
 
 /// Opens one table after the other, and hands on to the writer what it has to know of each.
 trait OpenPart: Send {
-    /// Opens a table to read its rows.
-    fn open(&mut self, part: &Part) -> Result<Box<dyn ReadTable>, TableError>;
+    /// Opens a table to read its rows; gives the names of its columns, too.
+    fn open(&mut self, part: &Part) -> Result<(Box<dyn ReadTable>, Vec<String>), TableError>;
 }
 
 /// Reads the rows of all tables.
@@ -63,9 +63,10 @@ impl<O: OpenPart> SeveralReader<O> {
     /// Opens the next table, if there is one.
     fn open_next(&mut self) -> Result<bool, TableError> {
         let Some(part) = self.waiting.pop_front() else { return Ok(false) };
-        let origin = Arc::new(Origin { name: part.input.to_string(), base: part.input.base().to_owned() });
         tracing::debug!(input = %part.input, "opening the next table");
-        self.current = Some(Current { reader: self.opener.open(&part)?, origin, size: size_of(&part.input) });
+        let (reader, columns) = self.opener.open(&part)?;
+        let origin = Origin { name: part.input.to_string(), base: part.input.base().to_owned(), columns };
+        self.current = Some(Current { reader, origin: Arc::new(origin), size: size_of(&part.input) });
         self.opened += 1;
         Ok(true)
     }
@@ -82,6 +83,8 @@ impl<O: OpenPart> ReadTable for SeveralReader<O> {
                             Record::Part(PartRecord { part: self.opened - 1, record: Box::new(record) })
                         }
                         Record::InFile(row) => Record::InFile(self.said + row),
+                        #[cfg(feature = "parquet")]
+                        Record::InFileAndHere(row, here) => Record::InFileAndHere(self.said + row, here),
                         record => record,
                     };
                     return Ok(Some(row));
@@ -109,7 +112,7 @@ impl<O: OpenPart> ReadTable for SeveralReader<O> {
 /// How many bytes there are to read, where that is known.
 fn size_of(input: &Input) -> Option<u64> {
     let Input::File(path) = input else { return None };
-    let metadata = path.metadata().ok().filter(std::fs::Metadata::is_file)?;
+    let metadata = on_disk(path).metadata().ok().filter(std::fs::Metadata::is_file)?;
     Compression::of_path(path).is_none().then_some(metadata.len())
 }
 

@@ -23,11 +23,12 @@ use crate::options::{DEFAULT_IMAGE_COLUMN, ScoreOptions};
 use crate::row::{Row, RowError, RowErrorKind, RowImage};
 
 use super::columns::{Added, Columns};
-use super::json_lines::{Changed, Object, Place, Value};
+use super::json_lines::{Changed, Object, Place, Value, tell_fields};
 use super::kept::Kept;
 use super::pictures::text_of;
 use super::{Cell, Position, ReadTable, Record, TableError, WriteTable};
-use json_member::{new_member, with_data};
+pub(crate) use json_member::new_member;
+use json_member::with_data;
 use raw::{Limits, Raw};
 use sample::{Found, JSON, JsonMember, Sample, Samples, TEXT, Wanted};
 
@@ -45,6 +46,12 @@ const MAX_TEXT: usize = 8 << 20;
 
 /// What a tar's length is a multiple of, as GNU tar and Python write it.
 const RECORD: u64 = 20 * BLOCK as u64;
+
+/// Ends a tar of which so many bytes are written.
+pub(crate) fn write_end(written: u64, out: &mut impl Write) -> io::Result<()> {
+    let end = (written + 2 * BLOCK as u64).next_multiple_of(RECORD);
+    io::copy(&mut io::repeat(0).take(end - written), out).map(drop)
+}
 
 /// A sample as it stood in its tar.
 #[derive(Debug)]
@@ -86,6 +93,12 @@ impl TarRecord {
             _ => field.and_then(|field| of_field(&json[field])),
         };
         names.iter().zip(fields).map(value).collect()
+    }
+
+    /// Tells its key and each field of its JSON, as JSON.
+    pub(super) fn fields(&self, told: &mut dyn FnMut(&str, &str)) {
+        told(KEY, &serde_json::Value::from(self.key.as_str()).to_string());
+        tell_fields(self.json.as_deref().unwrap_or_default(), told);
     }
 
     /// Its key, its text and the fields of its JSON: strings as what they say, others as they are written.
@@ -469,8 +482,7 @@ impl TarWriter<'_> {
         if let Some(rest) = rest.get() {
             self.write_raw(&rest.lock().unwrap_or_else(PoisonError::into_inner))?;
         }
-        let end = (self.written + 2 * BLOCK as u64).next_multiple_of(RECORD);
-        io::copy(&mut io::repeat(0).take(end - self.written), &mut self.out)?;
+        write_end(self.written, &mut self.out)?;
         self.out.flush()
     }
 }

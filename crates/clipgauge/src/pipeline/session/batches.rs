@@ -58,7 +58,7 @@ impl Session {
         let Finished { errors, interrupted, .. } = match options.filters.top_fraction {
             None => {
                 let writer = layout.batches(|batch| scored.push(batch));
-                let rows = ScoredRows::new(writer, columns, &options.filters, &stats);
+                let rows = ScoredRows::new(writer, columns, &options.filters, &stats, None);
                 run.all(reader, scorer, Box::new(rows), places)?
             }
             Some(fraction) => {
@@ -67,7 +67,7 @@ impl Session {
                 let is_whole = !finished.interrupted && {
                     let (reader, _) = batches.open(&options)?;
                     let writer = layout.batches(|batch| scored.push(batch));
-                    spool.finish(fraction)?.write(reader, writer, &stats, cancel)?
+                    spool.finish(fraction)?.write(reader, writer, None, &stats, cancel)?
                 };
                 Finished { interrupted: !is_whole, ..finished }
             }
@@ -122,6 +122,7 @@ fn check(options: &ScoreOptions) -> Result<(), OptionsError> {
         ("--resume", options.resume.resume),
         ("--retry-failed", options.resume.retry_failed),
         ("--shard", options.shard.is_some()),
+        ("--save-images", options.save_images.is_some()),
     ];
     match of_files.into_iter().find(|(_, is_given)| *is_given) {
         Some((flag, _)) => Err(OptionsError::OfFiles { flag }),

@@ -4,6 +4,7 @@ use super::RowResults;
 use crate::diagnostics::Diagnostics;
 use crate::pipeline::compute::Values;
 use crate::pipeline::rows::WriteRows;
+use crate::pipeline::saving::Spooled;
 use crate::row::RowError;
 use crate::table::{Record, TableError};
 
@@ -11,7 +12,13 @@ use crate::table::{Record, TableError};
 pub(super) struct Collected<'a>(pub(super) &'a mut RowResults);
 
 impl WriteRows for Collected<'_> {
-    fn write(&mut self, _: Record, values: Result<&Values, &RowError>, _: &Diagnostics) -> Result<(), TableError> {
+    fn write(
+        &mut self,
+        _: Record,
+        values: Result<&Values, &RowError>,
+        _: &Diagnostics,
+        _: Option<Spooled>,
+    ) -> Result<(), TableError> {
         self.0.push(match values {
             Ok(Values::Scores(numbers) | Values::Image(numbers)) => Ok(numbers.clone()),
             Ok(Values::Dropped(_)) => unreachable!("only rows of tables are dropped"),

@@ -250,7 +250,9 @@ impl<'a> ParquetCopy<'a> {
 
 impl WriteTable for ParquetCopy<'_> {
     fn write(&mut self, record: Record, cells: &[Cell]) -> std::result::Result<(), TableError> {
-        let Record::InFile(row) = record else { return Err(crate::table::foreign_record()) };
+        let (Record::InFile(row) | Record::InFileAndHere(row, _)) = record else {
+            return Err(crate::table::foreign_record());
+        };
         self.take_row(row, cells).map_err(write_error)
     }
 

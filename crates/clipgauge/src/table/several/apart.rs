@@ -50,12 +50,13 @@ struct Apart {
 }
 
 impl OpenPart for Apart {
-    fn open(&mut self, part: &Part) -> Result<Box<dyn ReadTable>, TableError> {
+    fn open(&mut self, part: &Part) -> Result<(Box<dyn ReadTable>, Vec<String>), TableError> {
         let options = part_options(part, &self.options);
         let OpenTable { reader, layout } = open_single(&options)?;
         let Output::File(target) = options.output else { unreachable!("inputs without a place are refused") };
+        let names = layout.names();
         self.begun.lock().unwrap_or_else(PoisonError::into_inner).push_back(Begun { target, layout });
-        Ok(reader)
+        Ok((reader, names))
     }
 }
 

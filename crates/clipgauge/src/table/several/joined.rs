@@ -126,19 +126,20 @@ impl Joined {
 }
 
 impl OpenPart for Joined {
-    fn open(&mut self, part: &Part) -> Result<Box<dyn ReadTable>, TableError> {
+    fn open(&mut self, part: &Part) -> Result<(Box<dyn ReadTable>, Vec<String>), TableError> {
         let OpenTable { mut reader, mut layout } = self.open_like_first(part)?;
+        let names = layout.names();
         match &mut self.first {
             Some(first) => {
                 reader.keep_columns(&first.names);
                 first.more.add(layout);
             }
             None => {
-                let (schema, names, name) = (layout.schema(self.keeps_rows), layout.names(), part.input.to_string());
+                let (schema, name) = (layout.schema(self.keeps_rows), part.input.to_string());
                 let more = if self.keeps_rows { MoreSources::default() } else { layout.join_more(&name)? };
-                self.first = Some(First { name, names, schema, more, layout: Some(layout) });
+                self.first = Some(First { name, names: names.clone(), schema, more, layout: Some(layout) });
             }
         }
-        Ok(reader)
+        Ok((reader, names))
     }
 }

@@ -26,7 +26,7 @@ pub(super) fn with_data(member: &JsonMember, data: &[u8]) -> Vec<u8> {
 }
 
 /// A new member whose owner, mode and time are those of another.
-pub(super) fn new_member(template: &Header, name: &[u8], data: &[u8]) -> Vec<u8> {
+pub(crate) fn new_member(template: &Header, name: &[u8], data: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::new();
     if name.len() > NAME.len() {
         let mut long_name = Header::new_gnu();
