@@ -25,6 +25,7 @@ pub(crate) fn keywords(py: Python<'_>) -> PyResult<Vec<Bound<'_, PyDict>>> {
             Takes::Time => ("time", Vec::new()),
             Takes::Size => ("size", Vec::new()),
             Takes::Path => ("path", Vec::new()),
+            Takes::Names => ("names", Vec::new()),
             Takes::Text => ("text", Vec::new()),
         };
         described.set_item("name", keyword.name)?;

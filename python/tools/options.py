@@ -24,6 +24,7 @@ TYPES = {
     "time": "float | str | timedelta",
     "size": "int | str",
     "path": "str | PathLike[str]",
+    "names": "str",
     "text": "str",
 }
 HEAD = '''\

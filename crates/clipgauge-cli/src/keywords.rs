@@ -60,6 +60,8 @@ pub enum Takes {
     Size,
     /// A file.
     Path,
+    /// Names of columns.
+    Names,
     /// Any other text.
     Text,
 }
@@ -140,6 +142,7 @@ fn keyword(flag: &Arg) -> Option<Keyword> {
         Some("TIME") => Takes::Time,
         Some("SIZE") => Takes::Size,
         Some("FILE" | "OUT" | "DIR") => Takes::Path,
+        Some("NAMES") => Takes::Names,
         _ => Takes::Text,
     };
     let defaults = flag.get_default_values();
@@ -197,7 +200,11 @@ fn add(arguments: &mut Vec<OsString>, keyword: &Keyword, given: &Given) -> Resul
             if nested {
                 return Err(KeywordError::Several { name });
             }
-            return all.iter().try_for_each(|one| add(arguments, keyword, one));
+            return all.iter().try_for_each(|one| match (one, &keyword.takes) {
+                // One of several is one name, whatever is in it.
+                (Given::Text(name), Takes::Names) => add(arguments, keyword, &Given::Text(quoted(name))),
+                _ => add(arguments, keyword, one),
+            });
         }
         (Given::Several(_), _) => return Err(KeywordError::Several { name }),
         (Given::Number(seconds), Takes::Time) => match Duration::try_from_secs_f64(*seconds) {
@@ -209,6 +216,14 @@ fn add(arguments: &mut Vec<OsString>, keyword: &Keyword, given: &Given) -> Resul
     };
     arguments.push(with_value(&flag, &text));
     Ok(())
+}
+
+/// A name as the flag takes it, where a comma would part it.
+fn quoted(name: &OsString) -> OsString {
+    match name.to_str() {
+        Some(name) if name.contains([',', '"']) => format!("\"{}\"", name.replace('"', "\"\"")).into(),
+        _ => name.clone(),
+    }
 }
 
 fn with_value(flag: &str, value: &OsString) -> OsString {
@@ -268,7 +283,7 @@ mod tests {
             ("max_pixels", text("2k")),
             ("header", text("A: b")),
             ("min_score", Given::Number(-0.1)),
-            ("keep_columns", Given::Several(vec![text("id"), text("url")])),
+            ("keep_columns", Given::Several(vec![text("id"), text("a, \"b\"")])),
             ("shard", text("0/2")),
             ("resume", Given::Flag(true)),
         ])
@@ -282,7 +297,7 @@ mod tests {
         assert_eq!((options.fetch.max_bytes, options.decode.max_pixels), (50_000_000, 2000));
         assert_eq!(options.fetch.headers, [("A".to_owned(), "b".to_owned())]);
         assert_eq!(options.filters.min_score, Some(-0.1));
-        assert_eq!(options.filters.keep_columns, Some(vec!["id".to_owned(), "url".to_owned()]));
+        assert_eq!(options.filters.keep_columns, Some(vec!["id".to_owned(), "a, \"b\"".to_owned()]));
         assert!(options.shard == "0/2".parse().ok() && options.resume.resume);
     }
 
@@ -320,7 +335,7 @@ mod tests {
         assert_eq!(takes("top_fraction"), (Takes::Decimal, true, false));
         assert_eq!(takes("min_image_size"), (Takes::Number, true, false));
         assert_eq!(takes("seed"), (Takes::Number, true, false));
-        assert_eq!(takes("keep_columns"), (Takes::Text, true, true));
+        assert_eq!(takes("keep_columns"), (Takes::Names, true, true));
         assert_eq!(takes("shard"), (Takes::Text, true, false));
         assert_eq!(takes("threads"), (Takes::Number, false, false));
         assert_eq!(takes("header"), (Takes::Text, false, true));

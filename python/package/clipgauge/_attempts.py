@@ -2,16 +2,20 @@
 Finds the row that kills its process.
 
 An engine tries a batch again whose worker died, and would do so until its patience ends, without a word on the reason. So
-a worker notes what it is at in a file, and takes the note away when it is done. Who finds the note of a worker that died
-scores the batch row by row, and who finds the note of a row raises an error that names it.
+a worker notes what it is at in a file, and takes the note away when it is done. Who finds the note of a batch whose worker
+died scores it row by row, and who finds the note of a row whose worker died raises an error that names it: also from
+another batch, since a worker may have several to try again and dies of each.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 import os
+import socket
 import tempfile
 import uuid
+from functools import partial
 from pathlib import Path
 from typing import Callable
 
@@ -29,28 +33,26 @@ class Attempts:
 
     Args:
         folder: Where the notes are; a folder of this run's own among the temporary files of each node, if not given.
-        most: How often a batch is tried before its rows are looked at one by one; at least once.
 
     """
 
-    def __init__(self, folder: str | os.PathLike[str] | None, most: int) -> None:
+    def __init__(self, folder: str | os.PathLike[str] | None) -> None:
         self._folder = None if folder is None else os.fspath(folder)
         self._run = f"clipgauge-{uuid.uuid4().hex}"
-        # One more attempt goes row by row, and the one after that finds which row it was.
-        self._whole = max(1, most - 1)
 
     def guard(self, batch: pa.Table, score: Callable[[pa.Table], pa.Table]) -> pa.Table:
         """
-        Score a batch, as a whole or, if that killed its workers before, row by row.
+        Score a batch, as a whole or, if a worker died of it before, row by row.
 
         Raises:
-            Error: A row of the batch killed its worker.
+            Error: A row, of this batch or another, killed its worker.
 
         """
-        note = self._note(batch)
-        deaths = _count(note)
-        if deaths < self._whole:
-            return _noted(note, deaths + 1, lambda: score(batch))
+        note = self._note(batch, "batch")
+        for row in note.parent.glob("row-*"):
+            _raise_if_it_killed(row, also_elsewhere=False)
+        if not note.exists():
+            return _noted(note, "", partial(score, batch))
         rows = [batch.slice(index, 1) for index in range(batch.num_rows)]
         done = pa.concat_tables([self._alone(row, score) for row in rows])
         note.unlink(missing_ok=True)
@@ -58,13 +60,11 @@ class Attempts:
 
     def _alone(self, row: pa.Table, score: Callable[[pa.Table], pa.Table]) -> pa.Table:
         note = self._note(row, "row")
-        if _count(note):
-            shown = ", ".join(f"{name}={value!r:.{_SHOWN}}" for name, value in row.to_pylist()[0].items())
-            msg = f"the worker dies whenever it scores this row: {shown}; take it out of the table"
-            raise Error(msg)
-        return _noted(note, 1, lambda: score(row))
+        _raise_if_it_killed(note, also_elsewhere=True)
+        shown = ", ".join(f"{name}={value!r:.{_SHOWN}}" for name, value in row.to_pylist()[0].items())
+        return _noted(note, shown, partial(score, row))
 
-    def _note(self, rows: pa.Table, what: str = "batch") -> Path:
+    def _note(self, rows: pa.Table, what: str) -> Path:
         digest = hashlib.sha256()
         with pa.ipc.new_stream(_Hashed(digest.update), rows.schema) as stream:
             stream.write_table(rows.combine_chunks())
@@ -92,17 +92,34 @@ class _Hashed:
         pass
 
 
-def _count(note: Path) -> int:
-    try:
-        return int(note.read_text(encoding="ascii") or 0)
-    except FileNotFoundError:
-        return 0
-
-
-def _noted(note: Path, count: int, work: Callable[[], pa.Table]) -> pa.Table:
-    note.write_text(str(count), encoding="ascii")
+def _noted(note: Path, row: str, work: Callable[[], pa.Table]) -> pa.Table:
+    note.write_text(json.dumps({"host": socket.gethostname(), "pid": os.getpid(), "row": row}), encoding="utf-8")
     try:
         return work()
     finally:
         # An exception is no death.
         note.unlink(missing_ok=True)
+
+
+def _raise_if_it_killed(note: Path, also_elsewhere: bool) -> None:
+    try:
+        noted = json.loads(note.read_text(encoding="utf-8"))
+    except (FileNotFoundError, json.JSONDecodeError):
+        # The row is done, or about to be scored.
+        return
+    is_here = noted["host"] == socket.gethostname()
+    # Of a worker on another node it cannot be told whether it lives; but a row that came here from there killed it.
+    if _is_alive(noted["pid"]) if is_here else not also_elsewhere:
+        return
+    msg = f"the worker dies whenever it scores this row: {noted['row']}; take it out of the table"
+    raise Error(msg)
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

@@ -90,7 +90,7 @@ def score(
             "of_the_scorer": {**of_the_scorer, "spec": spec},
             "encoder": encoder,
             "of_a_batch": of_a_batch,
-            "attempts": Attempts(attempts, most=max_restarts),
+            "attempts": Attempts(attempts),
         },
         batch_format="pyarrow",
         batch_size=rows_per_batch,
