@@ -15,17 +15,19 @@ FUZZ_TARGETS ?= csv json_lines tar image safetensors config tokenizer address
 # A single allocation of more is an error, and so is a file that takes longer than ten seconds.
 FUZZ_LIMITS := -malloc_limit_mb=64 -rss_limit_mb=2048 -timeout=10 -max_len=65536 -print_final_stats=0
 GOLDEN_PICTURES := tests/golden/images/files tests/golden/images/bad
+PYTHON := target/python
+PYTHON_VENV := $(PYTHON)/venv
 
 .DEFAULT_GOAL := help
-.PHONY: help build test format lint unit docs readme deny fuzz bench bench-peers conformance
+.PHONY: help build test format lint unit docs readme deny fuzz python dev-wheel wheel options test-distributed test-torch bench bench-peers bench-feed bench-scale conformance
 
 help: ## list the targets
-	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1	\2/p' $(MAKEFILE_LIST) | expand -t 20
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1	\2/p' $(MAKEFILE_LIST) | expand -t 25
 
 build: ## build the command, optimised: target/release/clipgauge
 	$(CARGO) build --release --locked
 
-test: format lint unit docs readme deny ## everything that CI checks
+test: format lint unit docs readme deny python ## everything that CI checks
 
 format: ## check the formatting
 	$(CARGO) fmt --all --check
@@ -62,6 +64,46 @@ fuzz: $(TOOLS)/bin/cargo-fuzz ## feed what reads foreign bytes with all kinds of
 $(TOOLS)/bin/cargo-fuzz:
 	$(CARGO) install cargo-fuzz --version 0.13.1 --locked --root $(TOOLS)
 
+python: dev-wheel ## build the Python package and run its tests
+	$(PYTHON_VENV)/bin/ruff format --quiet --check python
+	$(PYTHON_VENV)/bin/ruff check --quiet python
+	$(PYTHON_VENV)/bin/pip install --quiet --disable-pip-version-check --force-reinstall --no-deps $(PYTHON)/dev/*.whl
+	cd python && $(CURDIR)/$(PYTHON_VENV)/bin/pytest
+
+# As the tests have it: built fast, and with the dependencies of the other tests where these are the same.
+dev-wheel: $(PYTHON_VENV)/installed
+	$(call build-wheel,dev,$(PYTHON)/dev)
+
+# Engines and torch are gigabytes: each in a venv of its own.
+test-distributed: $(PYTHON)/distributed/installed dev-wheel ## run the Python package on Ray and Spark, with their faults; needs Java
+	$(PYTHON)/distributed/bin/pip install --quiet --disable-pip-version-check --force-reinstall --no-deps $(PYTHON)/dev/*.whl
+	cd python/tests_distributed && $(CURDIR)/$(PYTHON)/distributed/bin/pytest -W default
+
+test-torch: $(PYTHON)/torch/installed dev-wheel ## score with a torch model as the encoder
+	$(PYTHON)/torch/bin/pip install --quiet --disable-pip-version-check --force-reinstall --no-deps $(PYTHON)/dev/*.whl
+	cd python/tests_torch && $(CURDIR)/$(PYTHON)/torch/bin/pytest -W default
+
+wheel: $(PYTHON_VENV)/installed ## build the wheel, optimised, into target/wheels, and try it in a clean venv
+	$(call build-wheel,release,target/wheels)
+	bash python/tools/try_wheel.sh target/wheels/*.whl
+
+options: $(PYTHON_VENV)/installed ## make the Python package's options from the flags, once `make python` has built it
+	$(PYTHON_VENV)/bin/python python/tools/options.py
+
+# With a profile, into a folder. Debug information would make it many times larger.
+define build-wheel
+	rm -rf $(2)
+	$(PYTHON_VENV)/bin/maturin build --quiet --locked --strip --profile $(1) --manifest-path python/Cargo.toml --out $(2)
+endef
+
+$(PYTHON_VENV)/installed: python/requirements.txt
+$(PYTHON)/distributed/installed: python/requirements-distributed.txt
+$(PYTHON)/torch/installed: python/requirements-torch.txt
+$(PYTHON)/%/installed:
+	python3 -m venv $(@D)
+	$(@D)/bin/pip install --quiet --disable-pip-version-check -r $<
+	touch $@
+
 bench: $(BENCH_MODEL)/model.safetensors ## measure with a model of ViT-B/32's size
 	$(CARGO) bench --workspace --locked
 
@@ -70,6 +112,14 @@ bench-peers: $(BENCH_MODEL)/model.safetensors target/bench/work/done target/benc
 	$(CARGO) build --release --locked -p clipgauge-core --example stages
 	RUSTFLAGS="-C target-cpu=native" $(CARGO) build --release --locked --manifest-path bench/peers/candle/Cargo.toml --target-dir target/bench/candle
 	$(BENCH_PYTHON) bench/peers.py --rounds $(ROUNDS) --images $(IMAGES) --peers "$(PEERS)" $(ADD)
+
+bench-feed: wheel $(BENCH_VENV)/installed $(BENCH_MODEL)/model.safetensors target/bench/work/done ## measure how fast a torch model is fed
+	$(BENCH_VENV)/bin/pip install --quiet --disable-pip-version-check --force-reinstall --no-deps target/wheels/*.whl
+	$(BENCH_PYTHON) bench/feed.py --rounds $(ROUNDS)
+
+bench-scale: wheel $(PYTHON)/distributed/installed $(BENCH_MODEL)/model.safetensors target/bench/work/done ## measure what Ray and Spark cost over a plain run
+	$(PYTHON)/distributed/bin/pip install --quiet --disable-pip-version-check --force-reinstall --no-deps target/wheels/*.whl
+	$(PYTHON)/distributed/bin/python bench/scale.py
 
 $(BENCH_VENV)/installed: bench/requirements.txt
 	python3 -m venv $(BENCH_VENV)

@@ -32,6 +32,9 @@ pub(crate) use models::{ModelsArgs, ModelsCommand};
 pub(crate) use objects::ObjectArgs;
 pub(crate) use resume::ResumeArgs;
 
+/// What the command is called.
+pub(crate) const NAME: &str = "clipgauge";
+
 /// How well does each image match its caption?
 ///
 /// Takes a table with an image and a caption in each row, and gives the same table with a column `similarity`: the
@@ -39,7 +42,7 @@ pub(crate) use resume::ResumeArgs;
 ///
 /// Works on the CPU; a GPU is not used.
 #[derive(Debug, Parser)]
-#[command(name = "clipgauge", version, arg_required_else_help = true)]
+#[command(name = NAME, version, arg_required_else_help = true)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,

@@ -1,7 +1,7 @@
 //! How the process ends: exit codes, and errors as one sentence for a person.
 
+use std::error::Error;
 use std::io::{self, Write};
-use std::process::ExitCode;
 
 use clipgauge::cancel::Cause;
 
@@ -21,23 +21,24 @@ pub(crate) enum Ended {
 #[error(transparent)]
 pub(crate) struct Usage(pub(crate) anyhow::Error);
 
+const SUCCESS: u8 = 0;
 const FAILED: u8 = 1;
-const USAGE: u8 = 2;
+pub(crate) const USAGE: u8 = 2;
 const SOME_ROWS_FAILED: u8 = 3;
 const INTERRUPTED: u8 = 130;
 const TERMINATED: u8 = 143;
 
 /// The exit code of what a command came to; an error is told on standard error.
-pub(crate) fn code(ended: Result<Ended, anyhow::Error>) -> ExitCode {
+pub(crate) fn code(ended: Result<Ended, anyhow::Error>) -> u8 {
     match ended {
-        Ok(Ended::Done) => ExitCode::SUCCESS,
-        Ok(Ended::SomeFailed) => ExitCode::from(SOME_ROWS_FAILED),
-        Ok(Ended::Cancelled(cause)) => ExitCode::from(of_signal(cause)),
-        Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
+        Ok(Ended::Done) => SUCCESS,
+        Ok(Ended::SomeFailed) => SOME_ROWS_FAILED,
+        Ok(Ended::Cancelled(cause)) => of_signal(cause),
+        Err(error) if is_closed_pipe(&error) => SUCCESS,
         Err(error) => {
             // With standard error closed there is nobody to tell.
-            let _ = writeln!(io::stderr(), "error: {}", sentence(&error));
-            ExitCode::from(if error.is::<Usage>() { USAGE } else { FAILED })
+            let _ = writeln!(io::stderr(), "error: {}", sentence(error.as_ref()));
+            if error.is::<Usage>() { USAGE } else { FAILED }
         }
     }
 }
@@ -55,10 +56,14 @@ fn is_closed_pipe(error: &anyhow::Error) -> bool {
     error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }
 
-/// The chain of causes, from the outermost in. A cause that an outer message quotes already is not said again.
-fn sentence(error: &anyhow::Error) -> String {
+/// An error with the chain of its causes, from the outermost in. A cause that an outer message quotes already is not said
+/// again.
+pub fn sentence(error: &(dyn Error + 'static)) -> String {
     let mut sentence = String::new();
-    for cause in error.chain().map(ToString::to_string) {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        next = error.source();
+        let cause = error.to_string();
         if sentence.contains(&cause) {
             continue;
         }
@@ -80,6 +85,6 @@ mod tests {
     fn causes_make_one_sentence_without_repetition() {
         let error =
             anyhow!("No such file (os error 2)").context("a.csv cannot be read").context("a.csv cannot be read");
-        assert_eq!(sentence(&error), "a.csv cannot be read: No such file (os error 2)");
+        assert_eq!(sentence(error.as_ref()), "a.csv cannot be read: No such file (os error 2)");
     }
 }

@@ -20,10 +20,15 @@ use crate::exit::Usage;
 
 /// What the flags of `clipgauge score` say, or which of its inputs there are not.
 pub(crate) fn score_options(args: ScoreArgs) -> Result<ScoreOptions, anyhow::Error> {
-    let ScoreArgs { inputs, output, resume, columns, filters, saving, model, fetch, pictures, report } = args;
-    let fetch = fetch_options(&fetch);
-    Ok(ScoreOptions {
-        input: input_of(&inputs, &fetch)?,
+    let input = input_of(&args.inputs, &fetch_options(&args.fetch))?;
+    Ok(score_options_for(input, args))
+}
+
+/// What the flags of `clipgauge score` say about this input, whatever they say of one.
+pub(crate) fn score_options_for(input: Input, args: ScoreArgs) -> ScoreOptions {
+    let ScoreArgs { inputs: _, output, resume, columns, filters, saving, model, fetch, pictures, report } = args;
+    ScoreOptions {
+        input,
         delimiter: output.delimiter,
         format: output.format,
         output: place(&output),
@@ -40,7 +45,7 @@ pub(crate) fn score_options(args: ScoreArgs) -> Result<ScoreOptions, anyhow::Err
         threads: model.work.threads,
         batch_size: model.work.batch_size,
         precision: model.work.precision.precision,
-        fetch,
+        fetch: fetch_options(&fetch),
         decode: decode_options(&pictures),
         cache: cache_options(model.work.cache),
         resume: ResumeOptions { resume: resume.resume, retry_failed: resume.retry_failed },
@@ -48,7 +53,7 @@ pub(crate) fn score_options(args: ScoreArgs) -> Result<ScoreOptions, anyhow::Err
         filters: filters.filters(),
         diagnostics: columns.diagnostics,
         save_images: saving.save_images(),
-    })
+    }
 }
 
 /// What the flags of `clipgauge compare` say.

@@ -6,7 +6,7 @@ use crate::config::ConfigFile;
 use crate::encoder::Encoder;
 use crate::error::LoadError;
 use crate::model_files::ModelFiles;
-use crate::spec::TextSpec;
+use crate::spec::{ModelSpec, TextSpec};
 use crate::tokenize::Tokenizer;
 use crate::weights::Weights;
 pub use description::{Blocks, Description, ImageTower, NumberTypeCount, StoredWeights, TextTower};
@@ -55,6 +55,10 @@ macro_rules! families {
 
             fn describe(self, files: &ModelFiles) -> Result<Description, LoadError> {
                 match self { $(Self::$variant => $file::read(files)?.description(self, files)),* }
+            }
+
+            fn spec(self, files: &ModelFiles) -> Result<ModelSpec, LoadError> {
+                match self { $(Self::$variant => $file::read(files)?.spec_alone(self, files)),* }
             }
         }
     };
@@ -124,6 +128,24 @@ pub fn describe(files: &ModelFiles) -> Result<Description, LoadError> {
     match family.weights(files) {
         Ok(weights) => description.with_weights(&weights),
         Err(LoadError::MissingFile { .. }) => Ok(description),
+        Err(error) => Err(error),
+    }
+}
+
+/// Reads what a model wants its images and texts to look like, for an encoder of one's own: of its weights, the numbers of
+/// the logits are read where the file is there, and nothing else.
+///
+/// # Errors
+/// As [`describe`].
+pub fn spec(files: &ModelFiles) -> Result<ModelSpec, LoadError> {
+    let family = of(files)?;
+    let spec = family.spec(files)?;
+    match family.weights(files) {
+        Ok(weights) => {
+            let (logit_scale, logit_bias) = description::logits(&weights)?;
+            Ok(ModelSpec { logit_scale, logit_bias, ..spec })
+        }
+        Err(LoadError::MissingFile { .. }) => Ok(spec),
         Err(error) => Err(error),
     }
 }

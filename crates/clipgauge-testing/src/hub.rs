@@ -6,6 +6,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard};
 
+use percent_encoding::percent_decode_str;
 use serde_json::json;
 use sha1::Sha1;
 use sha2::{Digest, Sha256};
@@ -13,7 +14,7 @@ use sha2::{Digest, Sha256};
 use crate::{Reply, Request, Server};
 
 /// Files with these endings lie with the second server.
-const LARGE: &[&str] = &[".safetensors", ".bin"];
+const LARGE: &[&str] = &[".safetensors", ".bin", ".parquet"];
 
 /// A hub. It stops when it is dropped.
 pub struct Hub {
@@ -27,6 +28,7 @@ struct State {
     storage_url: String,
     models: Vec<Model>,
     token: Option<String>,
+    is_listed: bool,
     status: Option<u16>,
     ignores_ranges: bool,
     /// How many downloads of a file are still to go wrong.
@@ -58,7 +60,7 @@ impl Hub {
         self.front.url("")
     }
 
-    /// Adds a model, or puts its revision at other files. Gives the commit.
+    /// Adds a model, or puts its revision at other files. Gives the commit. A data set is `datasets/ORG/NAME`.
     pub fn add(&self, id: &str, revision: &str, files: &[(&str, &[u8])]) -> String {
         let files: Vec<_> = files.iter().map(|(name, bytes)| ((*name).to_owned(), bytes.to_vec())).collect();
         let mut hasher = Sha1::new();
@@ -87,6 +89,11 @@ impl Hub {
     /// From now on only those see models that send this token.
     pub fn require_token(&self, token: &str) {
         lock(&self.state).token = Some(token.to_owned());
+    }
+
+    /// The lists of files may be seen by everybody, as those of gated data sets.
+    pub fn show_lists(&self) {
+        lock(&self.state).is_listed = true;
     }
 
     /// From now on, every answer of the hub is this status; `None` to end it.
@@ -136,17 +143,19 @@ impl State {
         if let Some(status) = self.status {
             return Reply::status(status);
         }
+        let path = unescaped(&request.path);
         let sent = request.header("authorization").and_then(|value| value.strip_prefix("Bearer "));
-        if self.token.is_some() && sent != self.token.as_deref() {
+        let is_open = self.is_listed && path.contains("/revision/");
+        if self.token.is_some() && sent != self.token.as_deref() && !is_open {
             return Reply::status(401).header("x-error-code", "GatedRepo");
         }
-        let path = request.path.replace("%2F", "/");
         self.info(&path).or_else(|| self.resolve(&path)).unwrap_or_else(|| Reply::status(404))
     }
 
-    /// `/api/models/ID/revision/REVISION`
+    /// `/api/models/ID/revision/REVISION`, `/api/datasets/…`
     fn info(&self, path: &str) -> Option<Reply> {
-        let (id, revision) = path.strip_prefix("/api/models/")?.split_once("/revision/")?;
+        let id_on = path.strip_prefix("/api/models/").or_else(|| path.strip_prefix("/api/"))?;
+        let (id, revision) = id_on.split_once("/revision/")?;
         let model = self.model(id, revision)?;
         let siblings: Vec<_> = model.files.iter().map(|(name, _)| json!({ "rfilename": name })).collect();
         let info = json!({ "id": id, "sha": model.commit, "gated": false, "siblings": siblings });
@@ -178,7 +187,7 @@ impl State {
 
     /// `/ID/COMMIT/FILE?…`
     fn store(&mut self, request: &Request) -> Reply {
-        let path = request.path.split('?').next().unwrap_or_default();
+        let path = unescaped(request.path.split('?').next().unwrap_or_default());
         let found = self.models.iter().find_map(|model| {
             let file = path.strip_prefix(&format!("/{}/{}/", model.id, model.commit))?;
             model.files.iter().find(|(name, _)| name == file)
@@ -221,6 +230,10 @@ fn takes_one(times: &mut HashMap<String, usize>, file: &str) -> bool {
         }
         _ => false,
     }
+}
+
+fn unescaped(path: &str) -> String {
+    percent_decode_str(path).decode_utf8_lossy().into_owned()
 }
 
 fn is_large(file: &str) -> bool {

@@ -158,6 +158,8 @@ fn inline(folder: &Path) -> String {
 fn bare() -> String {
     let server = ServerProcess::start("fast");
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    // A client wants one though nothing here is encrypted. It is the first, so that it becomes the process's.
+    rustls::crypto::ring::default_provider().install_default().expect("no other provider");
     let client = reqwest::Client::builder().no_proxy().build().expect("a client");
     let start = Instant::now();
     runtime.expect("a runtime").block_on(async {

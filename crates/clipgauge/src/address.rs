@@ -40,7 +40,8 @@ pub enum InlineImage {
 }
 
 impl Address {
-    /// Reads an image cell; relative paths start at `base`, a folder or the prefix of objects' addresses.
+    /// Reads an image cell; relative paths start at `base`, a folder or the prefix of addresses in a bucket or on
+    /// the hub.
     ///
     /// Blanks around a URL are dropped; a path is taken as it stands. A long text that begins as the base64 of a JPEG,
     /// PNG, GIF, WebP or TIFF does and has no other sign in it is taken for that. A cell without anything but blanks is
@@ -66,6 +67,7 @@ impl Address {
             };
         };
         match SourceKind::of_scheme(&scheme) {
+            Some(SourceKind::File) if scheme == "tar" => in_tar(trimmed, base),
             Some(SourceKind::File) => path(file_url(trimmed)?),
             Some(SourceKind::Http) => Ok(Self::Http(url(trimmed)?)),
             Some(SourceKind::Hub) => HubFile::parse(trimmed).map(Self::Hub).map_err(of_hub),
@@ -140,13 +142,18 @@ pub(crate) fn is_base64(cell: &str) -> bool {
     cell.len() >= LEAST_BASE64 && BASE64_BEGINNINGS.iter().any(begins) && cell.bytes().all(is_sign)
 }
 
-/// What a path names. One beside a table in a bucket names an object there.
+/// What a path names. One beside a table in a bucket names an object there, one beside a table on the hub a file there.
 fn relative(cell: &str, base: &Path) -> Result<Address, RowError> {
-    match base.to_str().filter(|base| ObjectUrl::is_meant(base)) {
-        Some(prefix) if !Path::new(cell).is_absolute() => {
-            // Any object with the prefix would do.
-            let table = ObjectUrl::parse(&format!("{prefix}/table"));
-            table.and_then(|table| table.beside(cell)).map(Address::Object).map_err(of_object)
+    // Any table with the prefix would do.
+    let table = |prefix| format!("{prefix}/table");
+    match base.to_str().filter(|_| !Path::new(cell).is_absolute()) {
+        Some(prefix) if ObjectUrl::is_meant(prefix) => {
+            let beside = ObjectUrl::parse(&table(prefix)).and_then(|table| table.beside(cell));
+            beside.map(Address::Object).map_err(of_object)
+        }
+        Some(prefix) if HubFile::is_meant(prefix) => {
+            let beside = HubFile::parse(&table(prefix)).and_then(|table| table.beside(cell));
+            beside.map(Address::Hub).map_err(of_hub)
         }
         _ => path(base.join(cell)),
     }
@@ -157,6 +164,19 @@ fn path(path: PathBuf) -> Result<Address, RowError> {
         return Err(bad_address("the path has a NUL character in it".to_owned()));
     }
     Ok(Address::File(path))
+}
+
+/// A file in a tar, as `fsspec` writes it: `tar://cat.jpg::shards/00000.tar`.
+fn in_tar(text: &str, base: &Path) -> Result<Address, RowError> {
+    let parts = text.split_once("://").and_then(|(_, parts)| parts.split_once("::"));
+    let Some((member, archive)) = parts else {
+        return Err(bad_address("an address in a tar is `tar://NAME::TAR`".to_owned()));
+    };
+    match Address::parse(archive, base)? {
+        // A name that begins with a slash begins there.
+        Address::File(archive) => path(archive.join(member.trim_start_matches('/'))),
+        _ => Err(bad_address("only tars that are files of this machine can be read from".to_owned())),
+    }
 }
 
 fn file_url(text: &str) -> Result<PathBuf, RowError> {
@@ -234,6 +254,10 @@ mod tests {
             ("file URL of another host", "file://server/1.jpg", bad("the host `server`")),
             ("file URL with NUL", "file:///a%00b", bad("NUL")),
             ("path with NUL", "a\0b", bad("NUL")),
+            ("file in a tar", "tar://a/1.jpg::shards/0.tar", file("/base/shards/0.tar/a/1.jpg")),
+            ("file in a tar by its URL", "tar:///a.jpg::file:///shards/0.tar", file("/shards/0.tar/a.jpg")),
+            ("tar without a file", "tar://shards/0.tar", bad("`tar://NAME::TAR`")),
+            ("tar elsewhere", "tar://1.jpg::http://example.com/0.tar", bad("files of this machine")),
             ("http", "http://example.com/1.jpg", http("http://example.com/1.jpg")),
             ("https in capitals", "HTTPS://example.com/1.jpg", http("https://example.com/1.jpg")),
             ("blanks around a URL", " \thttp://example.com/1.jpg\n", http("http://example.com/1.jpg")),
@@ -247,7 +271,7 @@ mod tests {
                 Ok(Address::Inline(InlineImage::Data("data:image/png;base64,QQ==".into()))),
             ),
             ("other scheme", "ftp://user:secret@example.com/1.jpg", bad("`ftp:` addresses are not supported")),
-            ("what is supported", "sftp://server/1.jpg", bad("`file:`, `http:`, `https:`, `hf:`, `s3:`")),
+            ("what is supported", "sftp://server/1.jpg", bad("`file:`, `tar:`, `http:`, `https:`, `hf:`, `s3:`")),
             ("object", " s3://bucket/cats/a%20b+ c.jpg", object("s3://bucket/cats/a%20b+ c.jpg")),
             ("object in capitals", "GS://bucket/1.jpg", object("gs://bucket/1.jpg")),
             ("bucket without an object", "s3://bucket", bad("no object in it")),
@@ -282,6 +306,22 @@ mod tests {
         }
         let out = Address::parse("../../1.jpg", Path::new("s3://bucket/tables")).unwrap_err();
         assert_eq!(out.kind, RowErrorKind::BadAddress);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn paths_beside_a_table_on_the_hub_are_files_there() {
+        let base = Path::new("hf://datasets/org/name@v1/data");
+        let cases = [
+            ("1.jpg", "hf://datasets/org/name@v1/data/1.jpg"),
+            ("../a b/1%20.jpg", "hf://datasets/org/name@v1/a b/1%20.jpg"),
+            ("/data/1.jpg", "/data/1.jpg"),
+            ("hf://org/other/1.jpg", "hf://org/other@main/1.jpg"),
+        ];
+        for (cell, expected) in cases {
+            assert_eq!(Address::parse(cell, base).unwrap().to_string(), expected);
+        }
+        assert_eq!(Address::parse("../../1.jpg", base).unwrap_err().kind, RowErrorKind::BadAddress);
     }
 
     #[test]

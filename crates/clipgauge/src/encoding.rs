@@ -17,13 +17,16 @@ use clipgauge_core::tokenize::{TokenBatch, canonicalize};
 use crate::diagnostics::Diagnostics;
 use crate::filters::{DropReason, PictureLimits};
 use crate::picture::decode_guarded;
-use crate::row::{RowError, RowErrorKind};
+use crate::row::RowError;
 use crate::scorer::{Image, Pair, ScoreError};
 use crate::stats::{Stage, Stats};
 use crate::vector_cache::{Content, Known, VectorCache, Vectors};
 
 /// The longest caption whose tokens are counted to its end, in bytes. One that is longer is no caption.
 const MAX_COUNTED: usize = 1 << 20;
+
+/// The index of the encoder that encodes images or texts by themselves.
+const FIRST: usize = 0;
 
 /// One or more encoders, and how pairs are made fit for them.
 #[derive(Clone, Default)]
@@ -96,10 +99,7 @@ pub(crate) fn with_captions_apart<T>(
     failed: &impl Fn(RowError) -> T,
 ) -> Result<Vec<T>, ScoreError> {
     match (work(pairs), pairs) {
-        (Err(error), [_]) if error.is_of_a_caption() => {
-            let message = format!("the caption cannot be read: {error}");
-            Ok(vec![failed(RowError::new(RowErrorKind::Unsupported, message))])
-        }
+        (Err(error), [_]) if error.is_of_a_caption() => Ok(vec![failed(error.of_its_caption())]),
         (Err(error), _) if error.is_of_a_caption() => {
             pairs.chunks(1).map(|pair| Ok(with_captions_apart(pair, work, failed)?.swap_remove(0))).collect()
         }
@@ -133,14 +133,9 @@ impl PairEncoder {
         stats: &Stats,
         mut take: impl FnMut(EncodedPairs<'_>),
     ) -> Result<Vec<PairNotes>, ScoreError> {
-        let Pictures { origins, mut notes, sizes, contents, batches } = self.preprocess(pairs, cache, stats);
-        let captions: Vec<Cow<'_, str>> = pairs
-            .iter()
-            .map(|pair| match self.canonicalizes {
-                true => Cow::Owned(canonicalize(pair.caption)),
-                false => Cow::Borrowed(pair.caption),
-            })
-            .collect();
+        let Pictures { origins, mut notes, sizes, contents, batches } =
+            self.preprocess(pairs.iter().map(|pair| pair.image), cache, stats);
+        let captions: Vec<_> = pairs.iter().map(|pair| self.caption(pair.caption)).collect();
         let whole: Vec<usize> = (0..pairs.len()).filter(|&pair| origins[pair].is_ok()).collect();
         let mut made = vec![Vec::with_capacity(self.encoders.len()); contents.len()];
         for (index, (encoder, preprocessing)) in self.encoders.iter().enumerate() {
@@ -194,8 +189,65 @@ impl PairEncoder {
         Ok(notes)
     }
 
+    /// Encodes images on this thread, all at once, with the first encoder, as [`encode`](Self::encode) does.
+    pub(crate) fn encode_images<'a>(
+        &self,
+        images: impl Iterator<Item = Image<'a>>,
+        cache: &VectorCache,
+        stats: &Stats,
+    ) -> Result<Vec<Result<Vec<f32>, NoVectors>>, ScoreError> {
+        let Pictures { origins, sizes, contents, batches, .. } = self.preprocess(images, cache, stats);
+        let (encoder, preprocessing) = &self.encoders[FIRST];
+        let new = batches[*preprocessing]
+            .as_ref()
+            .map(|pixels| stats.time_of(Stage::EncodeImages, pixels.len(), || encoder.encode_images(pixels)))
+            .transpose()?;
+        check_vectors([(&new, contents.len()), (&None, 0)])?;
+        // Vectors of an image are kept by all encoders or not at all.
+        if self.encoders.len() == 1 {
+            for ((content, size), vector) in contents.into_iter().zip(sizes).zip(new.iter().flat_map(Embeddings::rows))
+            {
+                if let Some(content) = content {
+                    cache.put(content, Known { vectors: [vector.to_vec()].into(), size: Some(size) });
+                }
+            }
+        }
+        let vector = |origin| vector(&origin, new.as_ref(), FIRST).to_vec();
+        Ok(origins.into_iter().map(|origin| origin.map(vector)).collect())
+    }
+
+    /// Encodes texts on this thread, all at once, with the first encoder, as [`encode`](Self::encode) does.
+    pub(crate) fn encode_texts(
+        &self,
+        texts: &[&str],
+        cache: &VectorCache,
+        stats: &Stats,
+    ) -> Result<Vec<Vec<f32>>, ScoreError> {
+        let (encoder, _) = &self.encoders[FIRST];
+        let tokenizer = encoder.spec().tokenizer.as_ref().ok_or(ScoreError::NoTokenizer)?;
+        let mut read = Texts::default();
+        for text in texts {
+            let tokens = stats.time(Stage::Tokenize, || tokenizer.tokenize(&self.caption(text)))?;
+            read.push(Content::of_text(FIRST, &tokens.ids), &tokens.ids, cache);
+        }
+        let new = (!read.tokens.is_empty())
+            .then(|| stats.time_of(Stage::EncodeTexts, read.tokens.len(), || encoder.encode_texts(&read.tokens)))
+            .transpose()?;
+        check_vectors([(&None, 0), (&new, read.contents.len())])?;
+        let vectors = read.origins.iter().map(|origin| vector(origin, new.as_ref(), 0).to_vec()).collect();
+        for (content, vector) in read.contents.into_iter().zip(new.iter().flat_map(Embeddings::rows)) {
+            cache.put(content, Known { vectors: [vector.to_vec()].into(), size: None });
+        }
+        Ok(vectors)
+    }
+
+    /// A caption as tokenizers are to read it.
+    fn caption<'a>(&self, caption: &'a str) -> Cow<'a, str> {
+        if self.canonicalizes { Cow::Owned(canonicalize(caption)) } else { Cow::Borrowed(caption) }
+    }
+
     /// Decodes and preprocesses the pictures of which there is no vector yet.
-    fn preprocess(&self, pairs: &[Pair<'_>], cache: &VectorCache, stats: &Stats) -> Pictures {
+    fn preprocess<'a>(&self, images: impl Iterator<Item = Image<'a>>, cache: &VectorCache, stats: &Stats) -> Pictures {
         let mut batches: Vec<Option<PixelBatch>> = vec![None; self.preprocessings.len()];
         let (mut contents, mut sizes) = (Vec::new(), Vec::new());
         // One picture at a time, so that a batch of large ones is never decoded all at once.
@@ -216,11 +268,11 @@ impl PairEncoder {
             Ok(Origin::New(contents.len() - 1))
         };
         let mut first = HashMap::<Content, usize>::new();
-        let mut origins: Vec<Result<Origin, NoVectors>> = Vec::with_capacity(pairs.len());
-        let mut notes: Vec<PairNotes> = Vec::with_capacity(pairs.len());
-        for pair in pairs {
+        let mut origins: Vec<Result<Origin, NoVectors>> = Vec::with_capacity(images.size_hint().0);
+        let mut notes: Vec<PairNotes> = Vec::with_capacity(images.size_hint().0);
+        for image in images {
             let mut note = PairNotes::default();
-            origins.push(match pair.image {
+            origins.push(match image {
                 Image::Pixels(picture) => {
                     note.size = Some([picture.width(), picture.height()]);
                     add(picture, None)
@@ -230,9 +282,9 @@ impl PairEncoder {
                     note.hash = Some(*content.hash());
                     match first.entry(content) {
                         // A picture that failed or is not wanted is so for every pair that has it.
-                        Entry::Occupied(pair) => {
-                            note.size = notes[*pair.get()].size;
-                            origins[*pair.get()].clone()
+                        Entry::Occupied(earlier) => {
+                            note.size = notes[*earlier.get()].size;
+                            origins[*earlier.get()].clone()
                         }
                         Entry::Vacant(place) => {
                             place.insert(origins.len());
@@ -339,12 +391,17 @@ fn gather<'a>(origins: impl Iterator<Item = &'a Origin>, new: Option<&Embeddings
     let mut values = Vec::new();
     let mut width = 0;
     for origin in origins {
-        let vector = match origin {
-            Origin::Known(vectors) => vectors[index].as_slice(),
-            Origin::New(row) => new.expect("it was encoded").row(*row),
-        };
+        let vector = vector(origin, new, index);
         width = vector.len();
         values.extend_from_slice(vector);
     }
     Embeddings::new(values, width)
+}
+
+/// A vector from wherever it comes, of those that are known the one with this index.
+fn vector<'a>(origin: &'a Origin, new: Option<&'a Embeddings>, index: usize) -> &'a [f32] {
+    match origin {
+        Origin::Known(vectors) => &vectors[index],
+        Origin::New(row) => new.expect("it was encoded").row(*row),
+    }
 }

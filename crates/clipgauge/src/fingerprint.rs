@@ -15,12 +15,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::atomic::is_special;
 use crate::file_identity::FileIdentity;
-use crate::hub::ResolvedModel;
+use crate::hub::{HubFile, ResolvedModel};
 #[cfg(feature = "object-store")]
 use crate::objects::ObjectTable;
 use crate::objects::ObjectUrl;
 use crate::options::{Input, ScoreOptions};
 use crate::source::FetchOptions;
+use crate::table::on_disk;
 
 /// What begins the names of the fields that are about the input's file.
 const INPUT: &str = "the input";
@@ -102,6 +103,7 @@ impl Fingerprint {
                     self.add(name, path.display());
                     Ok(())
                 }
+                None if HubFile::of_path(path).is_some() => self.add_hub_file(path, name),
                 None => self.add_file(path, name),
             },
             Input::Pictures(folder) => {
@@ -129,6 +131,15 @@ impl Fingerprint {
     #[cfg(not(feature = "object-store"))]
     fn add_object(&mut self, url: &ObjectUrl, name: &str, _: &FetchOptions) -> io::Result<()> {
         self.add(name, url);
+        Ok(())
+    }
+
+    /// Adds a file of the hub by its address: where the cache is and when it came there tells nothing.
+    fn add_hub_file(&mut self, path: &Path, name: &str) -> io::Result<()> {
+        let FileIdentity { size, sample } = FileIdentity::at(&on_disk(path))?;
+        self.add(name, path.display());
+        self.add(&format!("{name}'s size"), format!("{size} bytes"));
+        self.add(&format!("{name}'s content"), format!("{HASH}{sample}"));
         Ok(())
     }
 

@@ -1,4 +1,5 @@
-//! Models by name: a bundled one, a folder, or an id of the Hugging Face hub with its standard cache.
+//! Models by name: a bundled one, a folder, or an id of the Hugging Face hub with its standard cache. Tables of data sets
+//! come into that cache, too.
 //!
 //! The rules of names, the cache and the hub's answers are those of the Python package `huggingface_hub`, so that what
 //! either has downloaded serves both.
@@ -9,12 +10,15 @@ mod choice;
 mod download;
 mod error;
 mod file;
+mod files;
 mod lock;
 mod name;
 mod options;
+mod repo;
 mod verify;
 
 use clipgauge_core::model_files::ModelFiles;
+use tokio::runtime::{Builder, Runtime};
 
 use crate::cancel::Cancel;
 use crate::progress::Progress;
@@ -22,12 +26,16 @@ use api::Api;
 use cache::RepoCache;
 use choice::Part;
 use download::Downloads;
-use name::{HubModel, ModelName};
+use name::ModelName;
 
 pub(crate) use cache::cached_models;
 pub use error::{HubError, Unreachable};
+pub(crate) use file::HubPath;
 pub use file::{HubFile, HubFileError};
+pub(crate) use files::{RepoFiles, cached, fetch, list};
 pub use options::{HubOptions, Token};
+pub(crate) use repo::Repo;
+pub use repo::{RepoId, RepoKind};
 
 /// The name of the model that is part of the program.
 pub const BUNDLED_MODEL: &str = "pictoclip";
@@ -85,11 +93,16 @@ fn resolve_part(
         ModelName::Folder(folder) => Ok(found(ModelFiles::Folder(folder))),
         ModelName::Hub(model) => {
             let cache = RepoCache::new(&options.cache, &model.id);
-            let commit = find(&model, &cache, part, options, progress, cancel)?;
+            let commit = find_model(&model, &cache, part, options, progress, cancel)?;
             let files = ModelFiles::Folder(cache.snapshot(&commit));
-            Ok(ResolvedModel { id: Some(model.id), revision: Some(commit), ..found(files) })
+            Ok(ResolvedModel { id: Some(model.id.name), revision: Some(commit), ..found(files) })
         }
     }
+}
+
+/// Single-threaded: files come one after the other, which is enough for any connection.
+fn runtime() -> Result<Runtime, HubError> {
+    Builder::new_current_thread().enable_all().build().map_err(HubError::Runtime)
 }
 
 #[cfg(feature = "pictoclip")]
@@ -103,8 +116,8 @@ fn bundled() -> Result<ModelFiles, HubError> {
 }
 
 /// The commit of a model whose files are in the cache when this returns.
-fn find(
-    model: &HubModel,
+fn find_model(
+    model: &Repo,
     cache: &RepoCache,
     part: Part,
     options: &HubOptions,
@@ -115,22 +128,20 @@ fn find(
     match cached {
         Some(commit) if commit == model.revision && choice::is_whole(cache, &commit, part) => return Ok(commit),
         Some(commit) if options.offline => return Ok(commit),
-        None if options.offline => return Err(model.unavailable(cache, Unreachable::Offline)),
+        None if options.offline => return Err(HubError::unavailable(&model.id, options, Unreachable::Offline)),
         _ => {}
     }
-    // Single-threaded: files come one after the other, which is enough for any connection.
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(HubError::Runtime)?;
-    let fetched = runtime.block_on(async {
+    let fetched = runtime()?.block_on(async {
         let api = Api::new(model, options)?;
         let downloads = Downloads { api: &api, cache, options, progress };
         tokio::select! {
             fetched = downloads.model(part, cached.is_some()) => fetched,
-            () = cancel.requested() => Err(HubError::Interrupted),
+            () = cancel.requested() => Err(HubError::Interrupted { kind: RepoKind::Model }),
         }
     });
     match (fetched, cached) {
         (Err(error), Some(commit)) if error.is_the_hubs() => {
-            tracing::warn!(model = model.id, %commit, %error, "using the model as it is in the cache");
+            tracing::warn!(model = model.id.name, %commit, %error, "using the model as it is in the cache");
             Ok(commit)
         }
         (fetched, _) => fetched,

@@ -1,11 +1,12 @@
 //! From the words of a command line to the tables that they mean: files, patterns (`data/*.parquet`), ranges in braces
-//! (`{00000..00041}.tar`), folders, and addresses of objects with any of these but folders.
+//! (`{00000..00041}.tar`), folders, addresses on the hub with any of these, and addresses of objects with any but folders.
 //!
 //! A name that is there is always itself, whatever characters are in it.
 
 mod braces;
 mod bucket;
 mod folder;
+mod hub;
 
 pub(crate) use folder::walk;
 
@@ -14,6 +15,7 @@ use std::path::{Path, PathBuf};
 
 use glob::{MatchOptions, PatternError};
 
+use crate::hub::{HubError, HubFile, HubFileError, HubOptions, RepoId};
 use crate::objects::ObjectUrl;
 use crate::options::{Input, Part};
 use crate::source::FetchOptions;
@@ -26,11 +28,15 @@ const MATCHING: MatchOptions =
 const WILDCARDS: [char; 3] = ['*', '?', '['];
 
 /// Finds what words of a command line mean, in their order; what one pattern or folder stands for, sorted by name. `-`
-/// is standard input. For patterns in buckets, these are asked as `fetch` says.
+/// is standard input. For patterns in buckets, these are asked as `fetch` says; for addresses on the hub, the hub that the
+/// environment names. Nothing of a table is fetched yet.
+///
+/// Must not be called from within an asynchronous runtime.
 ///
 /// # Errors
 ///
-/// A pattern or folder without anything in it, a pattern that makes no sense, or standard input beside others.
+/// A pattern or folder without anything in it, a pattern that makes no sense, standard input beside others, or a hub or a
+/// bucket that gives no answer.
 pub fn expand<W: AsRef<Path>>(words: &[W], fetch: &FetchOptions) -> Result<Input, InputsError> {
     let mut parts = Vec::new();
     for word in words {
@@ -54,6 +60,10 @@ fn expand_word(word: &Path, fetch: &FetchOptions, parts: &mut Vec<Part>) -> Resu
         for address in braces::expand(address)? {
             parts.extend(bucket::expand(&address, fetch)?);
         }
+        return Ok(());
+    }
+    if let Some(address) = word.to_str().filter(|word| HubFile::is_meant(word)) {
+        parts.extend(hub::expand(address, &HubOptions::from_env())?);
         return Ok(());
     }
     match word.to_str().filter(|_| word.symlink_metadata().is_err()) {
@@ -137,6 +147,38 @@ pub enum InputsError {
         /// A table of one format, and one of another.
         examples: [PathBuf; 2],
     },
+    /// It looks like an address on the hub and is none.
+    #[error("{address} cannot be read")]
+    HubFile {
+        /// The address.
+        address: String,
+        /// What is wrong with it.
+        #[source]
+        source: HubFileError,
+    },
+    /// The hub has the repository, and nothing of this name in it.
+    #[error("{address} is not there: the {repo} has no file or folder of this name; look for a slip in it")]
+    NotOnHub {
+        /// The address.
+        address: String,
+        /// The repository.
+        repo: RepoId,
+    },
+    /// There is nothing that could be scored in a folder of the hub.
+    #[error("{address} has no table; of pictures in folders, fetch the folder first with `hf download`, and name that")]
+    NoTables {
+        /// The address.
+        address: String,
+    },
+    /// The hub cannot be asked, and nothing of this name is in the cache.
+    #[error("{address} is not in the cache, and the hub cannot be asked for it; run once with a network")]
+    NotInCache {
+        /// The address.
+        address: String,
+    },
+    /// The hub has no such repository, gives it only to some, or cannot be asked.
+    #[error(transparent)]
+    Hub(#[from] HubError),
     /// Standard input can only be read alone.
     #[error("standard input cannot be one of several inputs; write it to a file first, or give it alone")]
     StdinAmongOthers,
@@ -154,7 +196,7 @@ pub enum InputsError {
 impl InputsError {
     /// Whether the command line is wrong rather than the world.
     pub fn is_usage(&self) -> bool {
-        !matches!(self, Self::Read { .. })
+        !matches!(self, Self::Read { .. } | Self::NotInCache { .. } | Self::Hub(_))
     }
 }
 

@@ -63,6 +63,7 @@ pub(crate) fn row_hash(row: &Row) -> u64 {
     match &row.image {
         Some(RowImage::Bytes { bytes, .. }) => part(Some(bytes)),
         Some(RowImage::Address(address)) => part(Some(address.as_bytes())),
+        Some(RowImage::Pixels(pixels)) => part(Some(pixels.rgb())),
         None => part(None),
     }
     part(row.caption.as_ref().map(|caption| caption.as_bytes()));

@@ -21,6 +21,7 @@ pub mod hub;
 pub mod inputs;
 pub mod journal;
 pub mod loading;
+mod members;
 pub mod merge;
 pub mod models;
 pub mod objects;

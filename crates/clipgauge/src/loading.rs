@@ -7,6 +7,7 @@ use clipgauge_core::encoder::Encoder;
 use clipgauge_core::error::LoadError;
 use clipgauge_core::family::{self, LoadOptions};
 use clipgauge_core::model_files::ModelFiles;
+use clipgauge_core::spec::ModelSpec;
 
 use crate::cancel::Cancel;
 use crate::fingerprint;
@@ -71,7 +72,7 @@ pub enum LoadingError {
 impl LoadingError {
     /// Whether it is that the user asked to end.
     pub fn is_interrupted(&self) -> bool {
-        matches!(self, Self::Interrupted | Self::Hub(HubError::Interrupted))
+        matches!(self, Self::Interrupted | Self::Hub(HubError::Interrupted { .. }))
     }
 }
 
@@ -108,6 +109,18 @@ pub(crate) fn load_with_tokenizer(
     let model = load(name, options, progress, cancel)?;
     match model.encoder.spec().tokenizer {
         Some(_) => Ok(model),
+        None => Err(LoadingError::NoTokenizer { model: name.to_owned() }),
+    }
+}
+
+/// Finds what a model wants its images and texts to look like, fetching its small files if need be, for an encoder of the
+/// caller's own.
+pub(crate) fn spec(name: &str, progress: &dyn Progress, cancel: &Cancel) -> Result<ModelSpec, LoadingError> {
+    let model = hub::resolve_text_files(name, &HubOptions::from_env(), progress, cancel)?;
+    let read = unless_cancelled(cancel, move || family::spec(&model.files))?;
+    let spec = read.map_err(|source| LoadingError::Load { model: name.to_owned(), source })?;
+    match spec.tokenizer {
+        Some(_) => Ok(spec),
         None => Err(LoadingError::NoTokenizer { model: name.to_owned() }),
     }
 }

@@ -12,6 +12,7 @@ use crate::atomic::{is_object, is_special};
 use crate::diagnostics::COLUMNS;
 use crate::disk_cache::CacheOptions;
 use crate::filters::{Filters, FiltersError};
+use crate::hub::HubFile;
 use crate::source::FetchOptions;
 use crate::table::{CellKind, ColumnFlag};
 
@@ -157,7 +158,7 @@ impl ScoreOptions {
     }
 
     /// All columns that are added: the scores', then the error's if there is one, then those of diagnostics.
-    pub(crate) fn added_columns(&self) -> Vec<AddedColumn> {
+    pub fn added_columns(&self) -> Vec<AddedColumn> {
         let added = |name, kind, flag| AddedColumn { name, kind, flag };
         let scores = self.score_columns().into_iter().map(|column| column.name);
         let scores = scores.map(|name| added(name, CellKind::Number, ColumnFlag::Score));
@@ -329,6 +330,9 @@ impl ScoreOptions {
         named.extend(crate::errors_file::path(self).map(|path| ("--errors", path, None)));
         named.extend(self.summary.clone().map(|path| ("--summary", path, None)));
         for (what, path, own) in named.into_iter().filter(|(_, path, _)| is_file(path)) {
+            if path.to_str().is_some_and(HubFile::is_meant) {
+                return Err(OptionsError::OnHub { path });
+            }
             let file = same_file_path(&path);
             let own = own.map(same_file_path);
             if tables.contains_key(&file) && own.as_ref() != Some(&file) {
@@ -357,6 +361,15 @@ pub enum OptionsError {
         /// The flags.
         flags: [&'static str; 2],
     },
+    /// Vectors that cannot be named, as nothing says what made them.
+    #[error("--cache names vectors by the files of their model, which an encoder of one's own has not; leave it away")]
+    UnnamedVectors,
+    /// What is about files, for a table in memory.
+    #[error("{flag} is about tables in files, and this one is in memory; leave it away")]
+    OfFiles {
+        /// The flag.
+        flag: &'static str,
+    },
     /// Filters that make no sense, or not with this table.
     #[error(transparent)]
     Filters(#[from] FiltersError),
@@ -378,6 +391,12 @@ pub enum OptionsError {
         /// The flag.
         flag: &'static str,
         /// The object.
+        path: PathBuf,
+    },
+    /// The hub is only read.
+    #[error("{} is on the hub, where nothing is written; name a file or a folder with -o", path.display())]
+    OnHub {
+        /// What would be written.
         path: PathBuf,
     },
     /// What is done to rows of one table.
@@ -468,12 +487,14 @@ pub enum OptionsError {
 }
 
 /// A column that is added to a table.
-#[derive(Debug)]
-pub(crate) struct AddedColumn {
-    pub(crate) name: String,
-    pub(crate) kind: CellKind,
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AddedColumn {
+    /// Its name.
+    pub name: String,
+    /// What it holds.
+    pub kind: CellKind,
     /// The flag that asks for it.
-    pub(crate) flag: ColumnFlag,
+    pub flag: ColumnFlag,
 }
 
 /// A column with scores.
@@ -492,7 +513,8 @@ pub struct ScoreColumn<'a> {
 pub enum Input {
     /// Standard input; relative paths start at the working folder.
     Stdin,
-    /// A file; relative paths start at its folder, those of a pipe (`/dev/stdin`, `<(…)`) at the working folder.
+    /// A file; relative paths start at its folder, those of a pipe (`/dev/stdin`, `<(…)`) at the working folder. An
+    /// address stands for an object in a bucket (`s3://…`) or a file of the hub (`hf://datasets/…`).
     File(PathBuf),
     /// The pictures of a folder and of those in it, each with its caption in a text file beside it.
     Pictures(PathBuf),
@@ -670,6 +692,14 @@ mod tests {
             ("error over caption", ScoreOptions { error_column: Some("caption".into()), ..file() }),
             ("error over score", ScoreOptions { error_column: Some("similarity".into()), ..file() }),
             ("errors over input", ScoreOptions { errors: Some("./in.csv".into()), ..file() }),
+            (
+                "in place on the hub",
+                ScoreOptions {
+                    output: Output::InPlace,
+                    ..ScoreOptions::new(Input::File("hf://datasets/org/name/in.csv".into()))
+                },
+            ),
+            ("onto the hub", ScoreOptions { output: Output::Folder("hf://datasets/org/name/".into()), ..file() }),
             ("summary over input", ScoreOptions { summary: Some("in.csv".into()), output: Output::InPlace, ..file() }),
             ("summary over errors", ScoreOptions { summary: Some("e".into()), errors: Some("e".into()), ..file() }),
             (

@@ -12,8 +12,10 @@
 use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::Arc;
+use std::thread;
 
 use clipgauge_core::decode::DecodeOptions;
+use clipgauge_core::encoder::Encoder;
 use clipgauge_core::family::LoadOptions;
 use clipgauge_core::metric::MetricError;
 use clipgauge_core::model_files::ModelFiles;
@@ -25,14 +27,12 @@ use crate::disk_cache::{CacheError, DiskCache, Identity};
 #[cfg(feature = "parquet")]
 use crate::embed::{EmbedOptions, Embedder};
 use crate::errors_file::{self, ErrorsFile};
+use crate::hub::{self, HubFile, HubOptions};
 use crate::journal::{self, JournalWriter};
 use crate::loading::{LoadedModel, load_with_tokenizer};
-#[cfg(feature = "parquet")]
-use crate::options::Output;
-use crate::options::{OptionsError, ScoreOptions};
+use crate::options::{OptionsError, Output, ScoreOptions};
 use crate::progress::Progress;
 use crate::scorer::Scorer;
-use crate::source::Sources;
 use crate::stats::{Outcome, Stage, Stats, Summary};
 use crate::table::{self, Connections, OpenTable, ReadTable, TableError};
 use crate::vector_cache::VectorCache;
@@ -47,11 +47,13 @@ mod error;
 mod fetching;
 mod join;
 mod known;
+mod live_sources;
 mod output;
 mod queue;
 mod rows;
 mod saving;
 mod selection;
+pub mod session;
 mod spool;
 mod stop;
 #[cfg(feature = "parquet")]
@@ -65,6 +67,7 @@ pub use error::ScoreTableError;
 use fetching::Fetching;
 use join::{Finished, Join};
 use known::KnownRows;
+use live_sources::LiveSources;
 use output::OutputFile;
 use rows::{AddedColumns, ScoredRows, WriteRows};
 use saving::{ImageShards, Saver};
@@ -92,6 +95,7 @@ pub fn score_table(
     let stats = Arc::new(Stats::new(options.score_columns().len()));
     let (for_input, for_output) = (options.clone(), options.clone());
     let _connections = Connections::of(&options.input, &options.fetch);
+    fetch_tables(options, progress, cancel)?;
     tracing::info!(input = %options.input, "opening the table");
     let continuation = match Continuation::find(options, &stats, progress, cancel)? {
         Continuation::Begin(begin) => begin,
@@ -110,16 +114,24 @@ pub fn score_table(
     let saver = options.save_images.as_ref().map(|saved| Saver::new(options, saved, table.layout.names()));
     let errors = ErrorsFile::new(errors_file::path(options))?.with_inputs(options.input.is_several());
     options.summary.as_deref().map_or(Ok(()), AtomicFile::check)?;
-    let sources = Sources::new(options.fetch.clone())?;
+    let sources = LiveSources::new(&options.fetch)?;
     let cache = options.cache.as_ref().map(DiskCache::open).transpose()?;
     let Loaded { scorer, model_ids, revisions, identities, files } =
         stats.time(Stage::Load, || load_scorer(options, progress, cancel))?;
+    let scorer = with_choices(scorer, options);
 
     let (known, journal, closing) = continuation.begin(options, &identities, progress)?;
-    let cache = vector_cache(cache, &files, options.precision, &options.decode)?;
-    let run = Run { base: options.input.base(), threads: options.threads, cache, stats: &stats, progress, cancel };
+    let run = Run {
+        base: options.input.base(),
+        threads: options.threads,
+        sources,
+        cache: vector_cache(cache, &files, options.precision, &options.decode)?,
+        stats: &stats,
+        progress,
+        cancel,
+    };
     let places = Places { known, errors, journal, saver };
-    let work = |reader, writer: Box<dyn WriteRows + '_>| run.all(reader, sources, scorer, writer, places);
+    let work = |reader, writer: Box<dyn WriteRows + '_>| run.all(reader, scorer, writer, places);
     let finished = write_table(&run, options, table, &mut output, shards.as_mut(), work);
     let Finished { errors, interrupted, rows, journal } = match finished {
         Ok(finished) => finished,
@@ -161,6 +173,19 @@ pub fn score_table(
     Ok(summary)
 }
 
+/// Brings tables that are on the hub into its cache.
+fn fetch_tables(options: &ScoreOptions, progress: &dyn Progress, cancel: &Cancel) -> Result<(), ScoreTableError> {
+    let files: Vec<_> = options.input.files().filter_map(HubFile::of_path).filter_map(Result::ok).collect();
+    if files.is_empty() {
+        return Ok(());
+    }
+    // What is wrong with the output is not to be told after hours.
+    if let Output::File(path) = &options.output {
+        AtomicFile::check(path)?;
+    }
+    Ok(hub::fetch(&files, &HubOptions::from_env(), progress, cancel)?)
+}
+
 /// Opens a table of which only the chosen rows are read.
 fn open_selected(options: &ScoreOptions) -> Result<OpenTable, TableError> {
     let OpenTable { reader, layout } = table::open(options)?;
@@ -176,11 +201,7 @@ fn write_table(
     shards: Option<&mut ImageShards>,
     work: impl FnOnce(Box<dyn ReadTable>, Box<dyn WriteRows + '_>) -> Result<Finished, ScoreTableError>,
 ) -> Result<Finished, ScoreTableError> {
-    let columns = AddedColumns {
-        scores: options.score_columns().len(),
-        has_error: options.error_column.is_some(),
-        has_diagnostics: options.diagnostics,
-    };
+    let columns = AddedColumns::of(options);
     let Some(fraction) = options.filters.top_fraction else {
         let rows = table.layout.writer(Box::new(output))?;
         return work(table.reader, Box::new(ScoredRows::new(rows, columns, &options.filters, run.stats, shards)));
@@ -226,13 +247,14 @@ pub fn embed_table(
     // What is read keeps its format; what is written has one of its own.
     let _connections = Connections::of(&options.input, &options.fetch);
     let reading = ScoreOptions { output: Output::Stdout, error_column: None, ..run_options.clone() };
+    fetch_tables(&reading, progress, cancel)?;
     let table = unless_cancelled(cancel, move || table::open_with_texts(&reading))??;
     let columns = KeptColumns::find(&table.layout, options)?;
     let for_place = options.clone();
     let place = unless_cancelled(cancel, move || Place::open(&for_place))??;
     let errors = ErrorsFile::new(errors_file::path(&run_options))?.with_inputs(options.input.is_several());
     options.summary.as_deref().map_or(Ok(()), AtomicFile::check)?;
-    let sources = Sources::new(options.fetch.clone())?;
+    let sources = LiveSources::new(&options.fetch)?;
     let cache = options.cache.as_ref().map(DiskCache::open).transpose()?;
     let load_options = loading(options.threads, options.precision);
     let LoadedModel { encoder, id, revision, files, .. } =
@@ -246,11 +268,17 @@ pub fn embed_table(
         .with_canonical_captions(options.canonicalize_captions)
         .with_batch_size(options.batch_size);
 
-    let cache = vector_cache(cache, &[files], options.precision, &options.decode)?;
-    let run = Run { base: options.input.base(), threads: options.threads, cache, stats: &stats, progress, cancel };
-    let places = Places { known: KnownRows::default(), errors, journal: None, saver: None };
+    let run = Run {
+        base: options.input.base(),
+        threads: options.threads,
+        sources,
+        cache: vector_cache(cache, &[files], options.precision, &options.decode)?,
+        stats: &stats,
+        progress,
+        cancel,
+    };
     let rows = Box::new(VectorRows(&mut output));
-    let Finished { errors, interrupted, .. } = run.all(table.reader, sources, embedder, rows, places)?;
+    let Finished { errors, interrupted, .. } = run.all(table.reader, embedder, rows, Places::only(errors))?;
     let partial = if interrupted {
         output.keep_partial(options)?
     } else {
@@ -274,10 +302,19 @@ struct Places {
     saver: Option<Saver>,
 }
 
+impl Places {
+    /// Those of a run that is not gone on with.
+    fn only(errors: ErrorsFile) -> Self {
+        Self { known: KnownRows::default(), errors, journal: None, saver: None }
+    }
+}
+
 /// What the parts of a run share.
 struct Run<'a> {
     base: &'a Path,
     threads: Option<NonZeroUsize>,
+    sources: LiveSources,
+    /// The vectors that were made before.
     cache: Arc<VectorCache>,
     stats: &'a Arc<Stats>,
     progress: &'a dyn Progress,
@@ -289,7 +326,6 @@ impl Run<'_> {
     fn all(
         &self,
         table: Box<dyn ReadTable>,
-        sources: Sources,
         compute: impl Compute + 'static,
         writer: Box<dyn WriteRows + '_>,
         places: Places,
@@ -298,10 +334,12 @@ impl Run<'_> {
         let stop = Stop::new(self.cancel);
         let compute: Arc<dyn Compute> = Arc::new(compute);
         let mut join = Join::new(writer, errors, journal, self.stats, self.progress);
-        let fetching = Fetching::start(table, known, self.base, sources, join.inbox(), self.stats, &stop)?;
+        let sources = self.sources.clone();
+        let encoders = self.threads.or_else(|| thread::available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN);
+        let fetching = Fetching::start(table, known, self.base, sources, encoders, join.inbox(), self.stats, &stop)?;
         let images = fetching.images();
         let kept = Kept { cache: Arc::clone(&self.cache), saver };
-        let computing = Computing::start(&compute, kept, self.threads, images, join.inbox(), self.stats, &stop)?;
+        let computing = Computing::start(&compute, kept, encoders, images, join.inbox(), self.stats, &stop)?;
         join.run(computing.count(), &stop);
         let read = fetching.end();
         computing.end();
@@ -331,30 +369,45 @@ fn load_scorer(options: &ScoreOptions, progress: &dyn Progress, cancel: &Cancel)
     for name in &options.models {
         let LoadedModel { encoder, id, revision, identity, files } =
             load_with_tokenizer(name, load_options, progress, cancel)?;
-        let mut metrics = options.metrics.iter().map(|metric| metric.comparer(encoder.spec()));
-        let first = metrics.next().ok_or(OptionsError::Missing { flag: "--metric" })??;
-        let with_model = match scorer {
-            Some(scorer) => scorer.with_model(Arc::clone(&encoder), first),
-            None => Scorer::new(Arc::clone(&encoder), first),
-        };
-        scorer =
-            Some(metrics.try_fold(with_model, |scorer, metric| Ok::<_, MetricError>(scorer.with_metric(metric?)))?);
+        scorer = Some(put_together(scorer, encoder, options)?);
         model_ids.push(id);
         revisions.push(revision);
         identities.push(identity);
         all_files.push(files);
     }
     let scorer = scorer.ok_or(OptionsError::Missing { flag: "--model" })?;
-    let scorer = scorer
-        .with_decode_options(options.decode.clone())
-        .with_picture_limits(options.filters.pictures)
-        .with_counted_tokens(options.diagnostics)
-        .with_canonical_captions(options.canonicalize_captions)
-        .with_batch_size(options.batch_size);
-    Ok(Loaded { scorer, model_ids, revisions, identities, files: all_files })
+    Ok(Loaded { scorer: set(scorer, options), model_ids, revisions, identities, files: all_files })
 }
 
-/// The vectors of the run, with those on a disk if there is a cache of them.
+/// Puts an encoder together with the metrics, and with the models before it.
+fn put_together(
+    before: Option<Scorer>,
+    encoder: Arc<dyn Encoder>,
+    options: &ScoreOptions,
+) -> Result<Scorer, ScoreTableError> {
+    let mut metrics = options.metrics.iter().map(|metric| metric.comparer(encoder.spec()));
+    let first = metrics.next().ok_or(OptionsError::Missing { flag: "--metric" })??;
+    let with_model = match before {
+        Some(scorer) => scorer.with_model(Arc::clone(&encoder), first),
+        None => Scorer::new(Arc::clone(&encoder), first),
+    };
+    Ok(metrics.try_fold(with_model, |scorer, metric| Ok::<_, MetricError>(scorer.with_metric(metric?)))?)
+}
+
+/// Sets what the options say about work with any model.
+fn set(scorer: Scorer, options: &ScoreOptions) -> Scorer {
+    scorer
+        .with_decode_options(options.decode.clone())
+        .with_canonical_captions(options.canonicalize_captions)
+        .with_batch_size(options.batch_size)
+}
+
+/// Sets what the options say about the rows of one table.
+fn with_choices(scorer: Scorer, options: &ScoreOptions) -> Scorer {
+    scorer.with_picture_limits(options.filters.pictures).with_counted_tokens(options.diagnostics)
+}
+
+/// Vectors that are made, with those on a disk if there is a cache of them.
 fn vector_cache(
     disk: Option<DiskCache>,
     models: &[ModelFiles],

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use clipgauge_core::decode::DecodeError;
+use clipgauge_core::pixels::Pixels;
 use serde::{Deserialize, Serialize};
 
 use crate::table::Record;
@@ -69,6 +70,8 @@ pub enum RowImage {
         /// What it is called, if it says.
         name: Option<String>,
     },
+    /// A picture that is decoded already, as no table has it.
+    Pixels(Arc<Pixels>),
 }
 
 impl RowImage {
@@ -77,6 +80,7 @@ impl RowImage {
         match self {
             Self::Address(address) => Some(address),
             Self::Bytes { name, .. } => name.as_deref(),
+            Self::Pixels(_) => None,
         }
     }
 
@@ -84,6 +88,7 @@ impl RowImage {
         match self {
             Self::Address(address) => address.capacity(),
             Self::Bytes { bytes, name } => bytes.len() + name.as_ref().map_or(0, String::capacity),
+            Self::Pixels(pixels) => pixels.rgb().len(),
         }
     }
 }

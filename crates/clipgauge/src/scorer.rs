@@ -2,9 +2,7 @@
 //! number, for a batch at a time; what comes before (rows, fetching) and after (writing) is the pipeline's.
 
 use std::num::NonZeroUsize;
-use std::panic;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use clipgauge_core::decode::DecodeOptions;
@@ -15,8 +13,8 @@ use clipgauge_core::tokenize::TokenizeError;
 
 use crate::encoding::{NoVectors, PairEncoder, PairNotes, with_captions_apart};
 use crate::filters::PictureLimits;
-use crate::row::RowError;
-use crate::share::share;
+use crate::row::{RowError, RowErrorKind};
+use crate::share::in_batches;
 use crate::stats::{Stage, Stats};
 use crate::vector_cache::VectorCache;
 
@@ -106,7 +104,7 @@ pub const DEFAULT_BATCH_SIZE: NonZeroUsize = NonZeroUsize::new(16).expect("is no
 /// ```
 #[derive(Clone)]
 pub struct Scorer {
-    encoder: PairEncoder,
+    pub(crate) encoder: PairEncoder,
     /// What the vectors of each encoder are compared by.
     metrics: Vec<Vec<Arc<dyn Compare>>>,
     threads: NonZeroUsize,
@@ -188,6 +186,11 @@ impl ScoreError {
             Self::Tokenize(_) | Self::Encode(EncodeError::TokenOutOfRange { .. } | EncodeError::TextLength { .. })
         )
     }
+
+    /// What it is for the pair that has the caption.
+    pub(crate) fn of_its_caption(&self) -> RowError {
+        RowError::new(RowErrorKind::Unsupported, format!("the caption cannot be read: {self}"))
+    }
 }
 
 impl Scorer {
@@ -265,6 +268,16 @@ impl Scorer {
         self.batch_size
     }
 
+    /// How many threads score at once.
+    pub fn threads(&self) -> NonZeroUsize {
+        self.threads
+    }
+
+    /// The first metric of the first model.
+    pub fn metric(&self) -> &dyn Compare {
+        &*self.metrics[0][0]
+    }
+
     /// The encoders, in the order in which they were added.
     pub fn encoders(&self) -> impl Iterator<Item = &dyn Encoder> {
         self.encoder.encoders()
@@ -272,37 +285,11 @@ impl Scorer {
 
     /// Scores pairs, in their order.
     pub fn score(&self, pairs: &[Pair<'_>]) -> Result<Vec<Scored>, ScoreError> {
-        let (mut batches, mut left) = (Vec::new(), pairs);
-        while let count @ 1.. = share(left.len(), false, self.batch_size, self.threads) {
-            let (batch, rest) = left.split_at(count);
-            batches.push(batch);
-            left = rest;
-        }
-        let next = AtomicUsize::new(0);
         let (stats, cache) = (Stats::new(0), VectorCache::new());
-        let work = || {
-            let mut done = Vec::new();
-            while let index = next.fetch_add(1, Ordering::Relaxed)
-                && let Some(batch) = batches.get(index)
-            {
-                done.push((index, self.score_batch(batch, &cache, &stats)));
-            }
-            done
-        };
-        let workers = self.threads.get().min(batches.len());
-        let mut done: Vec<_> = thread::scope(|scope| {
-            let helpers: Vec<_> = (1..workers).map(|_| scope.spawn(work)).collect();
-            let own = work();
-            // A helper that panicked would leave holes in the result: its panic is ours.
-            let joined = helpers.into_iter().map(|helper| helper.join().unwrap_or_else(|p| panic::resume_unwind(p)));
-            own.into_iter().chain(joined.flatten()).collect()
-        });
-        done.sort_by_key(|(index, _)| *index);
-        let mut scored = Vec::with_capacity(pairs.len());
-        for (_, batch) in done {
-            scored.extend(batch?.into_iter().map(PairScores::into_scored));
-        }
-        Ok(scored)
+        in_batches(pairs, self.batch_size, self.threads, |batch| {
+            let scored = self.score_batch(batch, &cache, &stats)?;
+            Ok(scored.into_iter().map(PairScores::into_scored).collect())
+        })
     }
 
     /// Scores pairs on this thread, all at once, and notes how long each stage took.

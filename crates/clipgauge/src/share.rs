@@ -1,6 +1,9 @@
 //! How many of the pairs that wait one of several workers takes at once.
 
 use std::num::NonZeroUsize;
+use std::panic;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 
 /// The fewest that are taken where more may come. Smaller batches cost more for each pair, and more than these gain
 /// little.
@@ -14,6 +17,46 @@ const LEAST_AT_THE_END: usize = 2;
 pub(crate) fn share(waiting: usize, more_may_come: bool, batch: NonZeroUsize, workers: NonZeroUsize) -> usize {
     let least = if more_may_come { LEAST } else { LEAST_AT_THE_END };
     waiting.div_ceil(workers.get()).max(least).min(batch.get()).min(waiting)
+}
+
+/// Does the work for all items, a batch at a time on each of so many threads, and gives what came of each in their order.
+/// Of several batches that fail, it is the first whose error is given.
+pub(crate) fn in_batches<I: Sync, T: Send, E: Send>(
+    items: &[I],
+    batch_size: NonZeroUsize,
+    threads: NonZeroUsize,
+    work: impl Fn(&[I]) -> Result<Vec<T>, E> + Sync,
+) -> Result<Vec<T>, E> {
+    let (mut batches, mut left) = (Vec::new(), items);
+    while let count @ 1.. = share(left.len(), false, batch_size, threads) {
+        let (batch, rest) = left.split_at(count);
+        batches.push(batch);
+        left = rest;
+    }
+    let next = AtomicUsize::new(0);
+    let worker = || {
+        let mut done = Vec::new();
+        while let index = next.fetch_add(1, Ordering::Relaxed)
+            && let Some(batch) = batches.get(index)
+        {
+            done.push((index, work(batch)));
+        }
+        done
+    };
+    let workers = threads.get().min(batches.len());
+    let mut done: Vec<_> = thread::scope(|scope| {
+        let helpers: Vec<_> = (1..workers).map(|_| scope.spawn(worker)).collect();
+        let own = worker();
+        // A helper that panicked would leave holes in the result: its panic is ours.
+        let joined = helpers.into_iter().map(|helper| helper.join().unwrap_or_else(|p| panic::resume_unwind(p)));
+        own.into_iter().chain(joined.flatten()).collect()
+    });
+    done.sort_by_key(|(index, _)| *index);
+    let mut results = Vec::with_capacity(items.len());
+    for (_, batch) in done {
+        results.extend(batch?);
+    }
+    Ok(results)
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! From an address to bytes, over every kind of source. Each kind is a file below this one; what they share is the
 //! limit of fetches under way, and that equal addresses are fetched once.
 
+mod at_once;
 mod body;
 mod failure;
 pub mod file;
@@ -26,6 +27,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use crate::address::Address;
 use crate::objects::ObjectOptions;
 use crate::row::{RowError, RowErrorKind};
+pub use at_once::{FetchError, fetch_all};
 use file::FileSource;
 use http::HttpSource;
 use hub::HubSource;
@@ -62,8 +64,8 @@ macro_rules! source_kinds {
 }
 
 source_kinds! {
-    /// Files of this machine: paths and `file:` URLs.
-    File = "file", ["file"];
+    /// Files of this machine: paths, `file:` URLs, and files in tars.
+    File = "file", ["file", "tar"];
     /// Web servers.
     Http = "http", ["http", "https"];
     /// Files on the Hugging Face hub.
@@ -185,10 +187,10 @@ impl Default for FetchOptions {
 pub struct Sources {
     max_bytes: u64,
     file: FileSource,
-    http: HttpSource,
-    hub: HubSource,
+    http: Arc<HttpSource>,
+    hub: Arc<HubSource>,
     #[cfg(feature = "object-store")]
-    object: ObjectSource,
+    object: Arc<ObjectSource>,
     inline: InlineSource,
     shared: Shared,
 }
@@ -206,13 +208,28 @@ impl Sources {
         Ok(Self {
             max_bytes: options.max_bytes,
             file: FileSource::new(options.max_bytes, Arc::clone(&turns)),
-            hub: HubSource::from_env(),
+            hub: Arc::new(HubSource::from_env()),
             inline: InlineSource::new(options.max_bytes),
             #[cfg(feature = "object-store")]
-            object: ObjectSource::new(&options, Arc::clone(&turns), Arc::clone(&room))?,
-            http: HttpSource::new(&options, turns, room)?,
+            object: Arc::new(ObjectSource::new(&options, Arc::clone(&turns), Arc::clone(&room))?),
+            http: Arc::new(HttpSource::new(&options, turns, room)?),
             shared: Shared::new(),
         })
+    }
+
+    /// The same sources, with their connections and limits, but nothing kept of what was fetched: for another run, since a
+    /// picture may have changed.
+    pub(crate) fn anew(&self) -> Self {
+        Self {
+            max_bytes: self.max_bytes,
+            file: self.file.anew(),
+            http: Arc::clone(&self.http),
+            hub: Arc::clone(&self.hub),
+            #[cfg(feature = "object-store")]
+            object: Arc::clone(&self.object),
+            inline: InlineSource::new(self.max_bytes),
+            shared: Shared::new(),
+        }
     }
 
     /// Refuses an image that came with its row if a fetched one of its size would be refused.
@@ -222,14 +239,14 @@ impl Sources {
 
     /// The bytes at an address. Must be called within a Tokio runtime.
     ///
-    /// Equal addresses are fetched once at a time, and what was fetched lately is kept, up to 64 MiB.
+    /// Equal addresses are fetched once at a time, and what was fetched lately is kept, up to 32 MiB.
     pub async fn fetch(&self, address: &Address) -> Result<ImageBytes, RowError> {
         match address {
             Address::File(path) => self.shared.fetch(address, self.file.fetch(path)).await,
-            Address::Http(url) => self.shared.fetch(address, self.http.fetch(url)).await,
-            Address::Hub(file) => self.shared.fetch(address, self.hub.fetch(file, &self.http)).await,
+            Address::Http(url) => self.shared.fetch(address, Box::pin(self.http.fetch(url))).await,
+            Address::Hub(file) => self.shared.fetch(address, Box::pin(self.hub.fetch(file, &self.http))).await,
             #[cfg(feature = "object-store")]
-            Address::Object(url) => self.shared.fetch(address, self.object.fetch(url)).await,
+            Address::Object(url) => self.shared.fetch(address, Box::pin(self.object.fetch(url))).await,
             #[cfg(not(feature = "object-store"))]
             Address::Object(_) => Err(RowError::new(
                 RowErrorKind::BadAddress,

@@ -45,6 +45,8 @@ use crate::options::{Input, Output, Part, ScoreOptions};
 use crate::row::Row;
 
 #[cfg(feature = "parquet")]
+pub(crate) use arrow_ipc::ArrowLayout;
+#[cfg(feature = "parquet")]
 pub use arrow_record::ArrowRecord;
 pub use cell::{Cell, CellKind};
 pub use compression::Compression;
@@ -54,7 +56,7 @@ pub use format::{NoSuchFormat, TableFormat};
 pub(crate) use joined::join_parts;
 pub use json_lines::JsonRecord;
 pub use schema::ColumnDifference;
-pub(crate) use source::{Connections, stamp};
+pub(crate) use source::{Connections, on_disk, stamp};
 pub use webdataset::TarRecord;
 
 use schema::Schema;
@@ -255,7 +257,7 @@ pub enum Layout {
     Parquet(Box<parquet::ParquetLayout>),
     /// Arrow.
     #[cfg(feature = "parquet")]
-    Arrow(arrow_ipc::ArrowLayout),
+    Arrow(ArrowLayout),
 }
 
 impl Layout {
@@ -460,6 +462,17 @@ fn open_keeping(
         _ => part::Measure::Rows(part::count(open_whole(options, format, false)?)?),
     };
     Ok(part::part_of(table, shard, measure))
+}
+
+/// The same for batches of Arrow's that come from anywhere; `total_rows` is how many rows they have, where that is known.
+#[cfg(feature = "parquet")]
+pub(crate) fn open_batches(
+    batches: Box<dyn arrow_array::RecordBatchReader + Send>,
+    total_rows: Option<u64>,
+    options: &ScoreOptions,
+) -> Result<(Box<dyn ReadTable>, ArrowLayout), TableError> {
+    let (reader, layout) = arrow_ipc::open_batches(batches, total_rows, options)?;
+    Ok((Box::new(reader), layout))
 }
 
 fn open_whole(options: &ScoreOptions, format: Option<TableFormat>, keeps_rows: bool) -> Result<OpenTable, TableError> {

@@ -11,8 +11,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::disk_cache::{DiskCache, Identity, Kept, Key};
 use crate::generations::Generations;
 
-/// The memory that vectors may take: about 30,000 of 512 numbers.
-const BUDGET: usize = 64 << 20;
+/// The memory that vectors may take: about 15,000 of 512 numbers.
+const BUDGET: usize = 32 << 20;
 
 /// What an entry takes besides its numbers, roughly.
 const ENTRY_COST: usize = 160;

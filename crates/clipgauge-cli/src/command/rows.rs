@@ -15,16 +15,16 @@ pub(crate) struct Reporting {
     allow_failures: bool,
     prints_timings: bool,
     is_quiet: bool,
-    verbosity: u8,
     screen: Screen,
 }
 
 impl Reporting {
-    /// What the flags say; `output` is where the rows go.
+    /// What the flags say; `output` is where the rows go. Starts the log: there may be things to say of inputs, too.
     pub(crate) fn new(args: &ReportArgs, output: &Output) -> Self {
         let screen = Screen::new(args.screen.progress, args.screen.quiet, output);
-        let (is_quiet, verbosity) = (args.screen.quiet, args.screen.verbose);
-        Self { allow_failures: args.allow_failures, prints_timings: args.timings, is_quiet, verbosity, screen }
+        let is_quiet = args.screen.quiet;
+        log::start(args.screen.verbose, is_quiet, &screen);
+        Self { allow_failures: args.allow_failures, prints_timings: args.timings, is_quiet, screen }
     }
 
     /// Runs `work`, and says how it ended.
@@ -32,8 +32,7 @@ impl Reporting {
         self,
         work: impl FnOnce(&Screen, &Cancel) -> Result<Summary, ScoreTableError>,
     ) -> Result<Ended, anyhow::Error> {
-        let Self { allow_failures, prints_timings, is_quiet, verbosity, screen } = self;
-        log::start(verbosity, is_quiet, &screen);
+        let Self { allow_failures, prints_timings, is_quiet, screen } = self;
         let cancel = signals::watch()?;
         let done = work(&screen, &cancel);
         screen.clear();

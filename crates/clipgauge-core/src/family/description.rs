@@ -108,11 +108,7 @@ pub struct NumberTypeCount {
 impl Description {
     /// Adds what the weights say, if they are there.
     pub(super) fn with_weights(mut self, weights: &Weights) -> Result<Self, LoadError> {
-        let number = |name: &str| {
-            weights.shape(name).map(|shape| Ok(weights.f32(name, &vec![1; shape.len().min(1)])?[0])).transpose()
-        };
-        self.logit_scale = number("logit_scale")?.map(f32::exp);
-        self.logit_bias = number("logit_bias")?;
+        (self.logit_scale, self.logit_bias) = logits(weights)?;
         self.weights = Some(weights.summary());
         Ok(self)
     }
@@ -143,6 +139,14 @@ impl Description {
         }
         remarks
     }
+}
+
+/// The factor, already exponentiated, and the addend of a model's logits, as far as its weights have them.
+pub(super) fn logits(weights: &Weights) -> Result<(Option<f32>, Option<f32>), LoadError> {
+    let number = |name: &str| {
+        weights.shape(name).map(|shape| Ok(weights.f32(name, &vec![1; shape.len().min(1)])?[0])).transpose()
+    };
+    Ok((number("logit_scale")?.map(f32::exp), number("logit_bias")?))
 }
 
 /// How many of the fields with their defaults a remark names.

@@ -57,6 +57,20 @@ impl<V, T> Design<V, T> {
 }
 
 impl<V: ImageShape, T: TextTowerShape> Design<V, T> {
+    /// The spec for towers that are somebody else's, without the numbers of the logits.
+    pub(super) fn spec_alone(self, family: ModelFamily, files: &ModelFiles) -> Result<ModelSpec, LoadError> {
+        let vocabulary = self.language.tower(self.text.context_length).vocabulary;
+        Ok(ModelSpec {
+            family: None,
+            tokenizer: family.tokenizer(files, &self.text, vocabulary)?,
+            image: self.image,
+            text: self.text,
+            embedding_width: self.embedding_width,
+            logit_scale: None,
+            logit_bias: None,
+        })
+    }
+
     /// What there is to say without the weights.
     pub(super) fn description(self, family: ModelFamily, files: &ModelFiles) -> Result<Description, LoadError> {
         let text_tower = self.language.tower(self.text.context_length);

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use clipgauge_core::family::{self, Description};
 use clipgauge_core::model_files::ModelFiles;
+use clipgauge_core::spec::ModelSpec;
 use tempfile::TempDir;
 
 use crate::golden;
@@ -42,7 +43,16 @@ fn a_description_is_that_of_the_loaded_model() {
         let weights = described.weights.as_ref().unwrap_or_else(|| panic!("{name}: no weights"));
         assert!(weights.parameters > 10_000 && weights.bytes >= weights.parameters * 2, "{name}: {weights:?}");
 
-        let without = describe(without_weights(&folder).path());
+        let alone = family::spec(&ModelFiles::Folder(folder.clone())).unwrap();
+        assert_eq!((&alone.image, &alone.text), (&spec.image, &spec.text), "{name}");
+        assert_eq!((alone.logit_scale, alone.logit_bias), (spec.logit_scale, spec.logit_bias), "{name}");
+        let tokens = |spec: &ModelSpec| spec.tokenizer.as_ref().map(|read| read.tokenize("a red apple").unwrap());
+        assert_eq!((tokens(&alone), alone.embedding_width), (tokens(spec), spec.embedding_width), "{name}");
+
+        let bare = without_weights(&folder);
+        let alone = family::spec(&ModelFiles::Folder(bare.path().to_owned())).unwrap();
+        assert_eq!((tokens(&alone), alone.logit_scale, alone.logit_bias), (tokens(spec), None, None), "{name}");
+        let without = describe(bare.path());
         let mut expected = described;
         (expected.weights, expected.logit_scale, expected.logit_bias) = (None, None, None);
         assert_eq!(without, expected, "{name}");

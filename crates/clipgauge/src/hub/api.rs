@@ -1,4 +1,4 @@
-//! What the hub is asked: a model's files and commit, a file's hash and size, a file's contents. Where `huggingface_hub`
+//! What the hub is asked: a repository's files and commit, a file's hash and size, a file's contents. Where `huggingface_hub`
 //! stops at a redirect (`_httpx2_follow_hub_redirects_with_backoff`) this does, too: large files lie with another host,
 //! and what there is to know about them is in the answer that sends one there.
 
@@ -11,8 +11,9 @@ use serde::Deserialize;
 use crate::client;
 use crate::client::retry;
 use crate::hub::error::{HubError, Unreachable};
-use crate::hub::name::{HubModel, is_safe_path};
+use crate::hub::name::is_safe_path;
 use crate::hub::options::HubOptions;
+use crate::hub::repo::Repo;
 
 /// The most redirects that are followed for one request.
 const MAX_REDIRECTS: usize = 10;
@@ -23,14 +24,14 @@ const MAX_LISTING: usize = 64 << 20;
 /// What is escaped in a part of a path.
 const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
-/// The hub, as far as one model goes.
+/// The hub, as far as one repository goes.
 #[derive(Debug)]
 pub(super) struct Api<'a> {
     client: Client,
     endpoint: Url,
     /// Already a value of a header.
     token: Option<HeaderValue>,
-    pub(super) model: &'a HubModel,
+    pub(super) repo: &'a Repo,
     options: &'a HubOptions,
 }
 
@@ -43,7 +44,12 @@ pub(super) struct Listing {
 
 impl Listing {
     pub(super) fn has(&self, file: &str) -> bool {
-        self.files.iter().any(|known| known.rfilename == file)
+        self.files().any(|known| known == file)
+    }
+
+    /// The files' paths, whatever the hub says they are.
+    pub(super) fn files(&self) -> impl Iterator<Item = &str> {
+        self.files.iter().map(|known| known.rfilename.as_str())
     }
 }
 
@@ -64,7 +70,7 @@ pub(super) struct Metadata {
 }
 
 impl<'a> Api<'a> {
-    pub(super) fn new(model: &'a HubModel, options: &'a HubOptions) -> Result<Self, HubError> {
+    pub(super) fn new(repo: &'a Repo, options: &'a HubOptions) -> Result<Self, HubError> {
         let endpoint = Url::parse(options.endpoint.trim_end_matches('/'));
         let refused = |source| HubError::Endpoint { endpoint: options.endpoint.clone(), source };
         let endpoint = endpoint.map_err(|error| refused(Some(error)))?;
@@ -80,10 +86,10 @@ impl<'a> Api<'a> {
             .no_gzip()
             .build()
             .map_err(HubError::Client)?;
-        Ok(Self { client, endpoint, token: token.transpose()?, model, options })
+        Ok(Self { client, endpoint, token: token.transpose()?, repo, options })
     }
 
-    /// The commit of the model's revision, and its files.
+    /// The commit of the repository's revision, and its files.
     pub(super) async fn listing(&self) -> Result<Listing, HubError> {
         #[derive(Deserialize)]
         struct Info {
@@ -91,7 +97,9 @@ impl<'a> Api<'a> {
             #[serde(default)]
             siblings: Vec<Sibling>,
         }
-        let url = self.url(&["api", "models"], &["revision", &self.model.revision], "")?;
+        let kind = self.repo.id.kind.plural();
+        let parts = ["api", kind].into_iter().chain(self.repo.id.name.split('/'));
+        let url = self.url(parts.chain(["revision", self.repo.revision.as_str()]))?;
         let (response, _) = self.request(Method::GET, url.clone(), 0).await?;
         let mut response = self.check(response)?;
         let mut body = Vec::new();
@@ -101,8 +109,8 @@ impl<'a> Api<'a> {
             }
             body.extend_from_slice(&chunk);
         }
-        let Info { sha, siblings } = serde_json::from_slice(&body)
-            .map_err(|error| unusable(&url, "this is no list of a model's files", Some(error)))?;
+        let Info { sha, siblings } =
+            serde_json::from_slice(&body).map_err(|error| unusable(&url, "this is no list of files", Some(error)))?;
         if !is_safe_path(&sha) || sha.contains('/') {
             return Err(unusable(&url, "its commit is none", None));
         }
@@ -111,7 +119,7 @@ impl<'a> Api<'a> {
 
     /// What the hub says about a file of a commit.
     pub(super) async fn metadata(&self, commit: &str, file: &str) -> Result<Metadata, HubError> {
-        let url = self.url(&[], &["resolve", commit], file)?;
+        let url = self.url(self.repo.id.page().chain(["resolve", commit]).chain(file.split('/')))?;
         let (response, location) = self.request(Method::HEAD, url.clone(), 0).await?;
         let is_elsewhere = response.status().is_redirection();
         let response = if is_elsewhere { response } else { self.check(response)? };
@@ -167,18 +175,20 @@ impl<'a> Api<'a> {
         url.origin() == self.endpoint.origin()
     }
 
-    /// A URL of the model at the hub.
-    fn url(&self, before: &[&str], after: &[&str], file: &str) -> Result<Url, HubError> {
+    /// A URL at the hub, of the parts of its path.
+    fn url<'p>(&self, parts: impl Iterator<Item = &'p str>) -> Result<Url, HubError> {
         let mut text = self.endpoint.as_str().trim_end_matches('/').to_owned();
-        let escaped = |part| utf8_percent_encode(part, ESCAPED);
-        for part in before.iter().copied().chain(self.model.id.split('/')).chain(after.iter().copied()) {
-            text += &format!("/{}", escaped(part));
-        }
-        for part in file.split('/').filter(|part| !part.is_empty()) {
-            text += &format!("/{}", escaped(part));
+        for part in parts {
+            text += &format!("/{}", utf8_percent_encode(part, ESCAPED));
         }
         Url::parse(&text)
             .map_err(|error| HubError::Endpoint { endpoint: self.options.endpoint.clone(), source: Some(error) })
+    }
+
+    /// Where a person sees the repository.
+    fn page(&self) -> String {
+        let parts: Vec<_> = self.repo.id.page().collect();
+        format!("{}/{}", self.options.endpoint.trim_end_matches('/'), parts.join("/"))
     }
 
     fn check(&self, response: Response) -> Result<Response, HubError> {
@@ -188,14 +198,14 @@ impl<'a> Api<'a> {
             _ if status.is_success() => Ok(response),
             _ if !self.is_the_hubs(response.url()) => Err(self.failed(&response)),
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Err(HubError::Denied {
-                model: self.model.id.clone(),
+                repo: self.repo.id.clone(),
                 is_gated: error_code == Some("GatedRepo"),
                 has_token: self.token.is_some(),
-                page: format!("{}/{}", self.options.endpoint.trim_end_matches('/'), self.model.id),
+                page: self.page(),
             }),
             StatusCode::NOT_FOUND => Err(HubError::NotFound {
-                model: self.model.id.clone(),
-                revision: self.model.revision.clone(),
+                repo: self.repo.id.clone(),
+                revision: self.repo.revision.clone(),
                 endpoint: self.options.endpoint.clone(),
             }),
             _ => Err(self.failed(&response)),
@@ -212,9 +222,9 @@ impl<'a> Api<'a> {
         self.unreachable(Unreachable::Request { host: host(url), error: error.without_url() })
     }
 
-    /// The error of a model that this keeps from being fetched.
+    /// The error of a repository that this keeps from being fetched.
     pub(super) fn unreachable(&self, reason: Unreachable) -> HubError {
-        HubError::Unavailable { model: self.model.id.clone(), cache: self.options.cache.clone(), reason }
+        HubError::unavailable(&self.repo.id, self.options, reason)
     }
 }
 

@@ -8,27 +8,23 @@ use std::path::{Path, PathBuf};
 
 use crate::hub::choice::{Part, is_usable};
 use crate::hub::error::HubError;
+use crate::hub::repo::{RepoId, RepoKind};
 
 /// How many hexadecimal digits a commit has.
 const COMMIT_LENGTH: usize = 40;
 
-/// The part of the cache that belongs to one model.
+/// The part of the cache that belongs to one repository.
 #[derive(Debug)]
 pub(super) struct RepoCache {
-    /// The cache of all models.
+    /// The cache of all repositories.
     all: PathBuf,
-    /// The model's own folder name.
+    /// The repository's own folder name.
     name: String,
 }
 
 impl RepoCache {
-    pub(super) fn new(all: &Path, id: &str) -> Self {
-        Self { all: all.to_owned(), name: format!("models--{}", id.replace('/', "--")) }
-    }
-
-    /// The folder of all models.
-    pub(super) fn folder(&self) -> &Path {
-        &self.all
+    pub(super) fn new(all: &Path, id: &RepoId) -> Self {
+        Self { all: all.to_owned(), name: id.folder() }
     }
 
     fn own(&self) -> PathBuf {
@@ -157,7 +153,7 @@ pub(crate) fn cached_models(all: &Path) -> Vec<CachedModel> {
     let mut models: Vec<_> = entries(all)
         .filter_map(|folder| {
             let id = folder.file_name()?.to_str()?.strip_prefix("models--")?.replace("--", "/");
-            let cache = RepoCache::new(all, &id);
+            let cache = RepoCache::new(all, &RepoId { kind: RepoKind::Model, name: id.clone() });
             let snapshots: Vec<_> = entries(&folder.join("snapshots")).filter(|path| path.is_dir()).collect();
             let commits = snapshots.iter().filter_map(|path| path.file_name()?.to_str().map(str::to_owned));
             let usable = commits.filter(|commit| is_usable(&cache, commit, Part::All)).collect();
@@ -184,7 +180,7 @@ fn entries(folder: &Path) -> impl Iterator<Item = PathBuf> {
 }
 
 /// Whether a revision is the full name of a commit.
-fn is_commit(revision: &str) -> bool {
+pub(super) fn is_commit(revision: &str) -> bool {
     revision.len() == COMMIT_LENGTH && revision.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
@@ -207,10 +203,14 @@ fn symlink(_: &Path, _: &Path) -> io::Result<()> {
 mod tests {
     use super::*;
 
+    fn model(name: &str) -> RepoId {
+        RepoId { kind: RepoKind::Model, name: name.to_owned() }
+    }
+
     #[test]
     fn references_are_remembered() {
         let folder = tempfile::tempdir().unwrap();
-        let cache = RepoCache::new(folder.path(), "org/name");
+        let cache = RepoCache::new(folder.path(), &model("org/name"));
         let commit = "0123456789".repeat(4);
         assert_eq!(cache.commit("main"), None);
         assert_eq!(cache.commit(&commit).as_ref(), Some(&commit), "stands for itself");
@@ -231,7 +231,7 @@ mod tests {
     #[test]
     fn links_are_relative() {
         let folder = tempfile::tempdir().unwrap();
-        let cache = RepoCache::new(folder.path(), "name");
+        let cache = RepoCache::new(folder.path(), &model("name"));
         fs::create_dir_all(cache.blob("e").parent().unwrap()).unwrap();
         fs::write(cache.blob("e"), "content").unwrap();
         for (file, target) in [("a.json", "../../blobs/e"), ("b/c.json", "../../../blobs/e")] {

@@ -1,4 +1,4 @@
-//! From the hub into the cache: the files of a model that are not there yet. What arrives is written beside its place,
+//! From the hub into the cache: the files of a repository that are not there yet. What arrives is written beside its place,
 //! gone on with where it broke off, checked against its hash, and only then given its name.
 
 use std::fs::{self, File, OpenOptions};
@@ -25,7 +25,7 @@ const MAX_WAIT: Duration = Duration::from_secs(60);
 /// How often the first request is tried again. Less than others: a machine without a network shall hear of it soon.
 const FIRST_RETRIES: u32 = 2;
 
-/// The downloads of one model.
+/// The downloads of one repository.
 pub(super) struct Downloads<'a> {
     pub(super) api: &'a Api<'a>,
     pub(super) cache: &'a RepoCache,
@@ -34,11 +34,16 @@ pub(super) struct Downloads<'a> {
 }
 
 impl Downloads<'_> {
-    /// Brings what is chosen of the model into the cache, and says at which commit. With a fallback the first request,
-    /// which shows whether the hub can be reached, is not tried again.
-    pub(super) async fn model(&self, part: Part, has_fallback: bool) -> Result<String, HubError> {
+    /// The commit and its files. With a fallback this request, the first, which shows whether the hub can be reached, is
+    /// not tried again.
+    pub(super) async fn listing(&self, has_fallback: bool) -> Result<Listing, HubError> {
         let retries = if has_fallback { 0 } else { self.options.retries.min(FIRST_RETRIES) };
-        let listing = self.with_retries(retries, || self.api.listing()).await?;
+        self.with_retries(retries, || self.api.listing()).await
+    }
+
+    /// Brings what is chosen of the model into the cache, and says at which commit.
+    pub(super) async fn model(&self, part: Part, has_fallback: bool) -> Result<String, HubError> {
+        let listing = self.listing(has_fallback).await?;
         let commit = listing.commit.as_str();
         for file in choice::SMALL_FILES.iter().filter(|file| listing.has(file)) {
             self.file(commit, file).await?;
@@ -54,10 +59,15 @@ impl Downloads<'_> {
                 tracing::debug!(%error, file, "cannot remember that the model has no such file");
             }
         }
-        if let Err(error) = self.cache.remember(&self.api.model.revision, commit) {
+        self.remember(commit);
+        Ok(listing.commit)
+    }
+
+    /// Remembers what the revision stands for.
+    pub(super) fn remember(&self, commit: &str) {
+        if let Err(error) = self.cache.remember(&self.api.repo.revision, commit) {
             tracing::warn!(%error, "cannot remember the commit of the revision");
         }
-        Ok(listing.commit)
     }
 
     /// One set of weights, if there is none yet.
@@ -65,7 +75,7 @@ impl Downloads<'_> {
         if choice::cached_weights(self.cache, commit).is_some() {
             return Ok(());
         }
-        let model = || self.api.model.id.clone();
+        let model = || self.api.repo.id.name.clone();
         let Some(weights) = choice::weights(|file| listing.has(file)) else {
             return Err(HubError::NoWeights { model: model(), looked_for: choice::WEIGHTS });
         };
@@ -95,7 +105,7 @@ impl Downloads<'_> {
     }
 
     /// One file, if it is not there yet.
-    async fn file(&self, commit: &str, file: &str) -> Result<(), HubError> {
+    pub(super) async fn file(&self, commit: &str, file: &str) -> Result<(), HubError> {
         let pointer = self.cache.pointer(commit, file);
         if pointer.is_file() {
             return Ok(());
@@ -130,8 +140,8 @@ impl Downloads<'_> {
                 Ok(()) => {
                     fs::remove_file(&partial).map_err(cache_error)?;
                     if was_wrong {
-                        let (model, etag) = (self.api.model.id.clone(), metadata.etag.clone());
-                        return Err(HubError::Corrupt { model, file: file.to_owned(), etag });
+                        let (repo, etag) = (self.api.repo.id.clone(), metadata.etag.clone());
+                        return Err(HubError::Corrupt { repo, file: file.to_owned(), etag });
                     }
                     was_wrong = true;
                     tracing::warn!(file, "arrived with other contents than the hub says: once more");

@@ -1,4 +1,4 @@
-//! Why a model cannot be had: each error says what it is about, the reason and, where there is one, the remedy.
+//! Why a model, or a table of a data set, cannot be had: each error says what it is about, the reason and, where there is one, the remedy.
 
 use std::error::Error;
 use std::fmt;
@@ -10,8 +10,10 @@ use reqwest::StatusCode;
 
 use crate::client::cause;
 use crate::client::retry::Retry;
+use crate::hub::options::HubOptions;
+use crate::hub::repo::{RepoId, RepoKind};
 
-/// A model that cannot be found or fetched.
+/// A model, or a file of a data set, that cannot be found or fetched.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum HubError {
@@ -46,37 +48,36 @@ pub enum HubError {
     /// The bundled model was left out when the program was built.
     #[error("`pictoclip` is not part of this program: it was built without the feature `pictoclip`")]
     NotBundled,
-    /// The model is not in the cache, and the hub cannot be asked for it.
+    /// The repository, or a file of it, is not in the cache, and the hub cannot be asked for it.
     #[error(
-        "the model `{model}` is not in the cache ({}) and cannot be fetched: {reason}. Run once with a network, name a \
-         folder that has the model's files (`--model ./folder`), or use the small bundled model (`--model pictoclip`)",
-        cache.display()
+        "the {repo} is not in the cache ({}) and cannot be fetched: {reason}. Run once with a network{}",
+        cache.display(), remedies(repo.kind)
     )]
     Unavailable {
-        /// The model's id.
-        model: String,
+        /// The repository.
+        repo: RepoId,
         /// The cache.
         cache: PathBuf,
         /// What keeps it from being fetched.
         reason: Unreachable,
     },
-    /// The hub gives the model only to some.
-    #[error("the model `{model}` {}", denial(*is_gated, *has_token, page))]
+    /// The hub gives the repository only to some.
+    #[error("the {repo} {}", denial(repo.kind, *is_gated, *has_token, page))]
     Denied {
-        /// The model's id.
-        model: String,
+        /// The repository.
+        repo: RepoId,
         /// Whether its terms have to be accepted.
         is_gated: bool,
         /// Whether a token was sent.
         has_token: bool,
-        /// The model's page.
+        /// Its page.
         page: String,
     },
-    /// The hub has no such model, or the model no such revision.
-    #[error("there is no model `{model}` with the revision `{revision}` at {endpoint}")]
+    /// The hub has no such repository, or the repository no such revision.
+    #[error("there is no {repo} with the revision `{revision}` at {endpoint}")]
     NotFound {
-        /// The model's id.
-        model: String,
+        /// The repository.
+        repo: RepoId,
         /// The revision.
         revision: String,
         /// The hub's address.
@@ -113,22 +114,28 @@ pub enum HubError {
         source: Option<serde_json::Error>,
     },
     /// What arrived is not what the hub said would.
-    #[error("`{file}` of the model `{model}` arrived twice with other contents than the hub says ({etag})")]
+    #[error("`{file}` of the {repo} arrived twice with other contents than the hub says ({etag})")]
     Corrupt {
-        /// The model's id.
-        model: String,
+        /// The repository.
+        repo: RepoId,
         /// The file.
         file: String,
         /// The hash that it should have.
         etag: String,
     },
     /// The cache cannot be written: no room, or no right.
-    #[error("the model cache cannot be written: {} (`HF_HOME` sets another place)", path.display())]
+    #[error("the Hugging Face cache cannot be written: {} (`HF_HOME` sets another place)", path.display())]
     Cache {
         /// What could not be written.
         path: PathBuf,
         /// What the system says.
         source: io::Error,
+    },
+    /// The file's path is none that could be in the cache.
+    #[error("{file} cannot be a file of this system")]
+    Path {
+        /// The file's address.
+        file: String,
     },
     /// The hub's address is none.
     #[error("`{endpoint}` is no web address of a hub (`HF_ENDPOINT` sets it)")]
@@ -148,8 +155,11 @@ pub enum HubError {
     #[error("no requests can be made")]
     Runtime(#[source] io::Error),
     /// The run was asked to end meanwhile. What has arrived of a file is kept, and is gone on with next time.
-    #[error("interrupted while the model was being fetched")]
-    Interrupted,
+    #[error("interrupted while the {kind} was being fetched")]
+    Interrupted {
+        /// What was being fetched.
+        kind: RepoKind,
+    },
 }
 
 impl HubError {
@@ -157,7 +167,12 @@ impl HubError {
         Self::Cache { path: path.to_owned(), source }
     }
 
-    /// Whether it is no fault of the model's or this machine's, so that an older copy of the model serves.
+    /// The error of a repository that is not in the cache, and that this keeps from being fetched.
+    pub(super) fn unavailable(repo: &RepoId, options: &HubOptions, reason: Unreachable) -> Self {
+        Self::Unavailable { repo: repo.clone(), cache: options.cache.clone(), reason }
+    }
+
+    /// Whether it is no fault of the repository's or this machine's, so that an older copy of it serves.
     pub(super) fn is_the_hubs(&self) -> bool {
         matches!(self, Self::Unavailable { .. } | Self::Denied { .. })
     }
@@ -178,18 +193,29 @@ fn near_ones(near: &[String]) -> String {
     }
 }
 
-fn denial(is_gated: bool, has_token: bool, page: &str) -> String {
+/// What helps beside a network.
+fn remedies(kind: RepoKind) -> &'static str {
+    match kind {
+        RepoKind::Model => {
+            ", name a folder that has the model's files (`--model ./folder`), or use the small bundled model (`--model \
+             pictoclip`)"
+        }
+        RepoKind::Dataset => ", or name files of this machine",
+    }
+}
+
+fn denial(kind: RepoKind, is_gated: bool, has_token: bool, page: &str) -> String {
     match (is_gated, has_token) {
         (true, true) => format!("is gated, and your account may not see it: ask for access at {page}"),
         (true, false) => format!("is gated: ask for access at {page}, and set `HF_TOKEN` to a token of your account"),
         (false, true) => {
             "does not exist, or is private and the token (`HF_TOKEN`) is not one that may see it".to_owned()
         }
-        (false, false) => "does not exist, or is private: for a private model, set `HF_TOKEN`".to_owned(),
+        (false, false) => format!("does not exist, or is private: for a private {kind}, set `HF_TOKEN`"),
     }
 }
 
-/// What keeps a model from being fetched.
+/// What keeps a repository from being fetched.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Unreachable {

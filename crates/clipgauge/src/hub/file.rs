@@ -2,26 +2,24 @@
 //! Paths are taken as they stand.
 
 use std::fmt;
+use std::path::Path;
 
 use crate::hub::name::{check_id, is_safe_path};
-
-/// The branch that an address without `@revision` means.
-const DEFAULT_REVISION: &str = "main";
-
-/// What kind of repository a file is in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum RepoKind {
-    Dataset,
-    Model,
-}
+use crate::hub::repo::{DEFAULT_REVISION, Repo, RepoId, RepoKind};
 
 /// Where a file of the hub is.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct HubFile {
-    kind: RepoKind,
-    id: String,
-    revision: String,
-    path: String,
+    pub(super) repo: Repo,
+    pub(super) path: String,
+}
+
+/// A repository of the hub, and what of it is meant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct HubPath {
+    pub(crate) repo: Repo,
+    /// A file, a folder or a pattern; empty for all of the repository.
+    pub(crate) path: String,
 }
 
 impl HubFile {
@@ -30,36 +28,18 @@ impl HubFile {
         text.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("hf://"))
     }
 
+    /// Reads a path as an address, if it is meant as one.
+    pub(crate) fn of_path(path: &Path) -> Option<Result<Self, HubFileError>> {
+        path.to_str().filter(|path| Self::is_meant(path)).map(Self::parse)
+    }
+
     /// Reads an address.
     ///
     /// # Errors
     ///
     /// It names no repository or no file, or one that the hub could not have.
     pub fn parse(text: &str) -> Result<Self, HubFileError> {
-        if !Self::is_meant(text) {
-            return Err(HubFileError::Scheme);
-        }
-        let rest = &text[5..];
-        let (kind, rest) = match rest.split_once('/') {
-            Some(("datasets", rest)) => (RepoKind::Dataset, rest),
-            Some(("models", rest)) => (RepoKind::Model, rest),
-            Some(("spaces" | "buckets", _)) | None => return Err(HubFileError::Scheme),
-            Some(_) => (RepoKind::Model, rest),
-        };
-        let (org, rest) = rest.split_once('/').ok_or(HubFileError::NoFile)?;
-        let (name, rest) = rest.split_once(['/', '@']).ok_or(HubFileError::NoFile)?;
-        let id = format!("{org}/{name}");
-        check_id(&id).map_err(|problem| HubFileError::Repository { id: id.clone(), problem })?;
-        let has_revision = text[..text.len() - rest.len()].ends_with('@');
-        let (revision, path) = match has_revision {
-            true => revision(rest).ok_or(HubFileError::NoFile)?,
-            false => (DEFAULT_REVISION.to_owned(), rest),
-        };
-        if !is_safe_path(&revision) {
-            return Err(HubFileError::Revision { revision });
-        }
-        check_path(path)?;
-        Ok(Self { kind, id, revision, path: path.to_owned() })
+        HubPath::parse(text)?.file()
     }
 
     /// The file that a relative path beside this one names.
@@ -81,44 +61,68 @@ impl HubFile {
         }
         let path = parts.join("/");
         check_path(&path)?;
-        Ok(Self { path, id: self.id.clone(), revision: self.revision.clone(), kind: self.kind })
+        Ok(Self { path, repo: self.repo.clone() })
     }
 
     /// The parts of the path of its URL at a hub, still to be escaped.
     pub(crate) fn url_parts(&self) -> impl Iterator<Item = &str> {
-        let kind = match self.kind {
-            RepoKind::Dataset => Some("datasets"),
-            RepoKind::Model => None,
+        self.repo.id.page().chain(["resolve", self.repo.revision.as_str()]).chain(self.path.split('/'))
+    }
+}
+
+impl HubPath {
+    /// Reads an address, of which the path is not looked at.
+    pub(crate) fn parse(text: &str) -> Result<Self, HubFileError> {
+        if !HubFile::is_meant(text) {
+            return Err(HubFileError::Scheme);
+        }
+        let rest = &text[5..];
+        let (kind, rest) = match rest.split_once('/') {
+            Some(("datasets", rest)) => (RepoKind::Dataset, rest),
+            Some(("models", rest)) => (RepoKind::Model, rest),
+            Some(("spaces" | "buckets", _)) | None => return Err(HubFileError::Scheme),
+            Some(_) => (RepoKind::Model, rest),
         };
-        kind.into_iter()
-            .chain(self.id.split('/'))
-            .chain(["resolve", self.revision.as_str()])
-            .chain(self.path.split('/'))
+        let (org, rest) = rest.split_once('/').ok_or(HubFileError::NoFile)?;
+        let end = rest.find(['/', '@']).unwrap_or(rest.len());
+        let (name, rest) = rest.split_at(end);
+        let name = format!("{org}/{name}");
+        check_id(&name).map_err(|problem| HubFileError::Repository { id: name.clone(), problem })?;
+        let (revision, path) = match rest.strip_prefix('@') {
+            Some(rest) => revision(rest),
+            None => (DEFAULT_REVISION.to_owned(), rest.strip_prefix('/').unwrap_or(rest)),
+        };
+        if !is_safe_path(&revision) {
+            return Err(HubFileError::Revision { revision });
+        }
+        Ok(Self { repo: Repo { id: RepoId { kind, name }, revision }, path: path.to_owned() })
+    }
+
+    /// The file, if it is one that could be.
+    pub(crate) fn file(self) -> Result<HubFile, HubFileError> {
+        check_path(&self.path)?;
+        let Self { repo, path } = self;
+        Ok(HubFile { repo, path })
     }
 }
 
 /// As it was written, but for what may be left out.
 impl fmt::Display for HubFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let kind = match self.kind {
-            RepoKind::Dataset => "datasets/",
-            RepoKind::Model => "",
-        };
-        let revision = self.revision.replace('/', "%2F");
-        write!(f, "hf://{kind}{}@{revision}/{}", self.id, self.path)
+        write!(f, "{}/{}", self.repo, self.path)
     }
 }
 
 /// A revision and what is behind it. Slashes in it are escaped, but for the hub's own references.
-fn revision(text: &str) -> Option<(String, &str)> {
+fn revision(text: &str) -> (String, &str) {
     for own in ["refs/convert/", "refs/pr/"] {
         if let Some(rest) = text.strip_prefix(own) {
-            let (name, path) = rest.split_once('/')?;
-            return Some((format!("{own}{name}"), path));
+            let (name, path) = rest.split_once('/').unwrap_or((rest, ""));
+            return (format!("{own}{name}"), path);
         }
     }
-    let (revision, path) = text.split_once('/')?;
-    Some((revision.replace("%2F", "/").replace("%2f", "/"), path))
+    let (revision, path) = text.split_once('/').unwrap_or((text, ""));
+    (revision.replace("%2F", "/").replace("%2f", "/"), path)
 }
 
 fn check_path(path: &str) -> Result<(), HubFileError> {
@@ -168,6 +172,20 @@ pub enum HubFileError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_whole_repository_may_be_meant() {
+        for (text, repo, path) in [
+            ("hf://datasets/org/name", "hf://datasets/org/name@main", ""),
+            ("hf://datasets/org/name/", "hf://datasets/org/name@main", ""),
+            ("hf://datasets/org/name@refs/convert/parquet", "hf://datasets/org/name@refs%2Fconvert%2Fparquet", ""),
+            ("hf://datasets/org/name@v1/a*/?.csv", "hf://datasets/org/name@v1", "a*/?.csv"),
+            ("hf://org/name@v1", "hf://org/name@v1", ""),
+        ] {
+            let HubPath { repo: found, path: rest } = HubPath::parse(text).expect(text);
+            assert_eq!((found.to_string().as_str(), rest.as_str()), (repo, path), "{text}");
+        }
+    }
 
     #[test]
     fn addresses() {

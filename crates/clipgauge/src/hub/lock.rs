@@ -21,14 +21,14 @@ pub(super) async fn acquire(path: &Path, progress: &dyn Progress) -> Result<File
             Ok(()) => return Ok(file),
             Err(TryLockError::WouldBlock) => {
                 if !has_waited {
-                    progress.message("waiting for another process that downloads the same model");
+                    progress.message("waiting for another process that downloads the same file");
                     has_waited = true;
                 }
                 tokio::time::sleep(TICK).await;
             }
             // Some network file systems have no locks. Two downloads at once would then show in the hash.
             Err(TryLockError::Error(error)) => {
-                tracing::warn!(%error, path = %path.display(), "the model cache cannot be locked");
+                tracing::warn!(%error, path = %path.display(), "the cache cannot be locked");
                 return Ok(file);
             }
         }

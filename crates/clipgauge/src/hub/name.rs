@@ -4,12 +4,9 @@
 use std::path::{Path, PathBuf};
 
 use crate::hub::BUNDLED_MODEL;
-use crate::hub::cache::RepoCache;
-use crate::hub::error::{HubError, Unreachable};
+use crate::hub::error::HubError;
+use crate::hub::repo::{DEFAULT_REVISION, Repo};
 use crate::models;
-
-/// The branch that a name without `@revision` means.
-const DEFAULT_REVISION: &str = "main";
 
 /// The longest part of an id.
 const MAX_PART: usize = 96;
@@ -22,23 +19,7 @@ pub(super) enum ModelName {
     /// A folder that exists.
     Folder(PathBuf),
     /// A model of the hub.
-    Hub(HubModel),
-}
-
-/// A model of the hub.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct HubModel {
-    /// `org/name` or `name`.
-    pub(super) id: String,
-    /// A branch, a tag or a commit.
-    pub(super) revision: String,
-}
-
-impl HubModel {
-    /// The error of a model that is not in the cache, and that this keeps from being fetched.
-    pub(super) fn unavailable(&self, cache: &RepoCache, reason: Unreachable) -> HubError {
-        HubError::Unavailable { model: self.id.clone(), cache: cache.folder().to_owned(), reason }
-    }
+    Hub(Repo),
 }
 
 /// Reads a name.
@@ -73,7 +54,7 @@ fn hub(id: &str, name: &str) -> Result<ModelName, HubError> {
     if !is_safe_path(revision) {
         return Err(refused("what is behind the `@` cannot be a branch, a tag or a commit"));
     }
-    Ok(ModelName::Hub(HubModel { id: id.to_owned(), revision: revision.to_owned() }))
+    Ok(ModelName::Hub(Repo::model(id, revision)))
 }
 
 /// Whether a name can only mean a folder: an absolute or relative path, or something with more than one slash.
@@ -122,9 +103,7 @@ mod tests {
 
     #[test]
     fn names() {
-        let hub = |id: &str, revision: &str| {
-            Ok(ModelName::Hub(HubModel { id: id.to_owned(), revision: revision.to_owned() }))
-        };
+        let hub = |id: &str, revision: &str| Ok(ModelName::Hub(Repo::model(id, revision)));
         let long = format!("org/{}", "x".repeat(97));
         let cases = [
             ("pictoclip", Ok(ModelName::Bundled)),

@@ -21,32 +21,52 @@ pub(crate) fn walk(folder: &Path) -> impl Iterator<Item = walkdir::Result<DirEnt
     WalkDir::new(folder).follow_links(true).sort_by_file_name().into_iter().filter_entry(move |entry| !is_hidden(entry))
 }
 
-/// The tables of a folder, or the folder itself for its pictures.
-pub(super) fn expand(folder: &Path) -> Result<Vec<Part>, InputsError> {
-    let mut parts = Vec::new();
-    let mut first: Option<(TableFormat, PathBuf)> = None;
-    let mut has_pictures = false;
-    for entry in walk(folder) {
-        let entry = entry.map_err(|error| unreadable(folder, error))?;
-        let path = entry.path();
-        if entry.file_type().is_dir() || entry.file_name().to_string_lossy().ends_with(ERRORS) {
-            continue;
+/// The tables among the files of a folder, all of one format.
+pub(super) struct Tables<'a> {
+    folder: &'a Path,
+    pub(super) parts: Vec<Part>,
+    first: Option<(TableFormat, PathBuf)>,
+    has_pictures: bool,
+}
+
+impl<'a> Tables<'a> {
+    pub(super) fn of(folder: &'a Path) -> Self {
+        Self { folder, parts: Vec::new(), first: None, has_pictures: false }
+    }
+
+    /// Takes a file that is in the folder, or in one in it, if it is a table.
+    pub(super) fn look_at(&mut self, path: &Path) -> Result<(), InputsError> {
+        if path.as_os_str().to_string_lossy().ends_with(ERRORS) {
+            return Ok(());
         }
         let Ok(Some(format)) = TableFormat::of_path(path) else {
-            has_pictures |= is_picture(path);
-            continue;
+            self.has_pictures |= is_picture(path);
+            return Ok(());
         };
-        match &first {
+        match &self.first {
             Some((other, example)) if *other != format => {
                 let examples = [example.clone(), path.to_owned()];
-                return Err(InputsError::SeveralFormats { path: folder.to_owned(), examples });
+                return Err(InputsError::SeveralFormats { path: self.folder.to_owned(), examples });
             }
             Some(_) => {}
-            None => first = Some((format, path.to_owned())),
+            None => self.first = Some((format, path.to_owned())),
         }
-        let name = path.strip_prefix(folder).unwrap_or(path).to_owned();
-        parts.push(Part { input: Input::File(path.to_owned()), name });
+        let name = path.strip_prefix(self.folder).unwrap_or(path).to_owned();
+        self.parts.push(Part { input: Input::File(path.to_owned()), name });
+        Ok(())
     }
+}
+
+/// The tables of a folder, or the folder itself for its pictures.
+pub(super) fn expand(folder: &Path) -> Result<Vec<Part>, InputsError> {
+    let mut tables = Tables::of(folder);
+    for entry in walk(folder) {
+        let entry = entry.map_err(|error| unreadable(folder, error))?;
+        if !entry.file_type().is_dir() {
+            tables.look_at(entry.path())?;
+        }
+    }
+    let Tables { parts, has_pictures, .. } = tables;
     match (parts.is_empty(), has_pictures) {
         (false, _) => Ok(parts),
         (true, true) => Ok(vec![Part { input: Input::Pictures(folder.to_owned()), name: PathBuf::new() }]),

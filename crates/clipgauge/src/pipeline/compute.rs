@@ -37,17 +37,27 @@ pub(super) enum Values {
     Scores(Vec<f32>),
     /// None, as its picture is not wanted.
     Dropped(DropReason),
+    /// The vector of its image alone.
+    Image(Vec<f32>),
     /// The vectors of its image and its caption.
     #[cfg(feature = "parquet")]
     Vectors(PairVectors),
 }
 
 impl Values {
+    /// What a row gets instead of vectors.
+    pub(super) fn without(reason: NoVectors) -> Result<Self, RowError> {
+        match reason {
+            NoVectors::Dropped(reason) => Ok(Self::Dropped(reason)),
+            NoVectors::Failed(error) => Err(error),
+        }
+    }
+
     /// The scores among them, which are counted.
     pub(super) fn scores(&self) -> &[f32] {
         match self {
             Self::Scores(scores) => scores,
-            Self::Dropped(_) => &[],
+            Self::Dropped(_) | Self::Image(_) => &[],
             #[cfg(feature = "parquet")]
             Self::Vectors(_) => &[],
         }
@@ -62,11 +72,7 @@ impl Compute for Scorer {
     fn compute(&self, pairs: &[Pair<'_>], cache: &VectorCache, stats: &Stats) -> Result<Vec<Computed>, ScoreError> {
         let scored = self.score_batch(pairs, cache, stats)?.into_iter();
         let computed = scored.map(|pair| Computed {
-            values: match pair.scores {
-                Ok(scores) => Ok(Values::Scores(scores)),
-                Err(NoVectors::Dropped(reason)) => Ok(Values::Dropped(reason)),
-                Err(NoVectors::Failed(error)) => Err(error),
-            },
+            values: pair.scores.map_or_else(Values::without, |scores| Ok(Values::Scores(scores))),
             diagnostics: pair.notes.diagnostics(),
         });
         Ok(computed.collect())

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::ScoreTableError;
 use super::compute::{Compute, Computed};
-use super::fetching::Fetched;
+use super::fetching::{Fetched, Picture};
 use super::join::{Message, Outcome};
 use super::queue::{Queue, Taken};
 use super::saving::Saver;
@@ -42,14 +42,13 @@ impl Computing {
     pub(super) fn start(
         compute: &Arc<dyn Compute>,
         kept: Kept,
-        threads: Option<NonZeroUsize>,
+        count: NonZeroUsize,
         images: Queue<Fetched>,
         outcomes: Sender<Message>,
         stats: &Arc<Stats>,
         stop: &Stop,
     ) -> Result<Self, ScoreTableError> {
         let Kept { cache, saver } = kept;
-        let count = threads.or_else(|| thread::available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN);
         let worker = Worker {
             compute: Arc::clone(compute),
             saver: saver.map(Arc::new),
@@ -136,11 +135,13 @@ impl Worker {
         for (fetched, computed) in batch.into_iter().zip(computed) {
             let Fetched { row, ticket, image, fetch_ms, .. } = fetched;
             let Computed { values, mut diagnostics } = computed;
-            diagnostics.bytes = Some(image.len() as u64);
+            diagnostics.bytes = image.file_size();
             diagnostics.fetch_ms = fetch_ms;
             diagnostics.encode_ms = values.is_ok().then_some(share);
-            let picture = match (&self.saver, &values) {
-                (Some(saver), Ok(values)) => saver.save(&row, ticket.index(), &image, values, &diagnostics),
+            let picture = match (&self.saver, &values, &image) {
+                (Some(saver), Ok(values), Picture::File(bytes)) => {
+                    saver.save(&row, ticket.index(), bytes, values, &diagnostics)
+                }
                 _ => Ok(None),
             };
             let picture = match picture {
@@ -171,7 +172,11 @@ impl Worker {
 }
 
 fn pair(fetched: &Fetched) -> Pair<'_> {
-    Pair { image: Image::File(&fetched.image), caption: fetched.row.caption.as_deref().unwrap_or_default() }
+    let image = match &fetched.image {
+        Picture::File(bytes) => Image::File(bytes),
+        Picture::Pixels(pixels) => Image::Pixels(pixels),
+    };
+    Pair { image, caption: fetched.row.caption.as_deref().unwrap_or_default() }
 }
 
 /// Says that a computing thread is gone, and whether it panicked.

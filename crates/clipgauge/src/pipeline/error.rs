@@ -5,6 +5,7 @@ use clipgauge_core::metric::MetricError;
 use super::earlier::EarlierError;
 use crate::atomic::AtomicError;
 use crate::disk_cache::CacheError;
+use crate::hub::HubError;
 use crate::journal::JournalError;
 use crate::loading::LoadingError;
 use crate::options::OptionsError;
@@ -39,6 +40,9 @@ pub enum ScoreTableError {
     /// Images cannot be fetched with these options.
     #[error(transparent)]
     Source(#[from] SourceError),
+    /// A table on the hub cannot be fetched.
+    #[error(transparent)]
+    Hub(#[from] HubError),
     /// The model cannot be had or used.
     #[error(transparent)]
     Model(#[from] LoadingError),
@@ -54,6 +58,9 @@ pub enum ScoreTableError {
     /// The run was to end before it had begun.
     #[error("the run was ended before its first row")]
     Interrupted,
+    /// Work whose results are worth nothing by halves was ended.
+    #[error("the run was ended before its last row")]
+    Cancelled,
     /// The system gives no more threads.
     #[error("no thread can be started")]
     Threads(#[source] std::io::Error),
@@ -75,9 +82,13 @@ impl ScoreTableError {
         }
     }
 
-    /// Whether the run ended because it was asked to, before its first row.
+    /// Whether the run ended because it was asked to, with nothing to show for it.
     pub fn is_interrupted(&self) -> bool {
-        matches!(self, Self::Interrupted) || matches!(self, Self::Model(error) if error.is_interrupted())
+        match self {
+            Self::Interrupted | Self::Cancelled | Self::Hub(HubError::Interrupted { .. }) => true,
+            Self::Model(error) => error.is_interrupted(),
+            _ => false,
+        }
     }
 
     /// Whether the reader of the output has gone away, which is no failure of anybody's.

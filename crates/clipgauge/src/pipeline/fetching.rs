@@ -4,6 +4,7 @@
 //! ahead than that. Fetched images wait for the scorers against a budget of their own; a fetch that waits for room keeps
 //! its turn, so that no more images are in memory than the budget and the fetches under way allow.
 
+use std::num::NonZeroUsize;
 use std::panic::{self, AssertUnwindSafe};
 use std::path::Path;
 use std::sync::Arc;
@@ -13,12 +14,13 @@ use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
 use bytes::Bytes;
-use tokio::runtime::{Builder, Runtime};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use clipgauge_core::pixels::Pixels;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use super::ScoreTableError;
 use super::join::{Message, Outcome, Ticket};
 use super::known::{Known, KnownRows};
+use super::live_sources::LiveSources;
 use super::queue::{Feed, Queue, queue};
 use super::stop::Stop;
 use crate::address::Address;
@@ -38,21 +40,40 @@ const ROW_COST: usize = 4;
 // A journal is read on as far ahead as rows may have overtaken each other.
 const _: () = assert!(ROWS_BUDGET / ROW_COST <= MAX_ROWS_UNDER_WAY as usize);
 
-/// The memory that fetched images may take until they are scored, in KiB.
-const IMAGES_BUDGET: usize = 128 << 10;
+/// The memory that fetched images may take until they are scored, in KiB, for each encoder: what it encodes and what it
+/// takes next, of photos as they are on the web. More would only fill up while encoders are what a run waits for.
+const IMAGES_BUDGET: usize = 8 << 10;
 
-/// Threads that drive the fetches. They wait nearly all the time; one keeps up with thousands of fetches a second.
-const FETCH_THREADS: usize = 2;
+/// The least that all encoders have together, in KiB, and the most that one image counts for.
+const LEAST_IMAGES_BUDGET: usize = 32 << 10;
 
 /// A row whose image is here.
 pub(super) struct Fetched {
     pub(super) row: Row,
     pub(super) ticket: Ticket,
-    pub(super) image: Bytes,
+    pub(super) image: Picture,
     /// How long it took to fetch, if it was fetched.
     pub(super) fetch_ms: Option<f32>,
     /// What the image takes of the budget.
     _room: OwnedSemaphorePermit,
+}
+
+/// An image as it came.
+pub(super) enum Picture {
+    /// A picture file's bytes.
+    File(Bytes),
+    /// A picture that was decoded before.
+    Pixels(Arc<Pixels>),
+}
+
+impl Picture {
+    /// How many bytes its file has.
+    pub(super) fn file_size(&self) -> Option<u64> {
+        match self {
+            Self::File(bytes) => Some(bytes.len() as u64),
+            Self::Pixels(_) => None,
+        }
+    }
 }
 
 /// Reading and fetching under way.
@@ -60,7 +81,9 @@ pub(super) struct Fetching {
     reader: JoinHandle<Result<(), ScoreTableError>>,
     images: Queue<Fetched>,
     rows_budget: Arc<Semaphore>,
-    runtime: Runtime,
+    /// What is under way ends when this is dropped.
+    _under_way: watch::Sender<()>,
+    live_sources: LiveSources,
     stop: Stop,
 }
 
@@ -70,33 +93,33 @@ impl Fetching {
         table: Box<dyn ReadTable>,
         known: KnownRows,
         base: &Path,
-        sources: Sources,
+        live_sources: LiveSources,
+        encoders: NonZeroUsize,
         outcomes: Sender<Message>,
         stats: &Arc<Stats>,
         stop: &Stop,
     ) -> Result<Self, ScoreTableError> {
-        let runtime = Builder::new_multi_thread()
-            .worker_threads(FETCH_THREADS)
-            .thread_name("clipgauge-fetch")
-            .enable_all()
-            .build()
-            .map_err(ScoreTableError::Threads)?;
         let (images, received) = queue();
         let rows_budget = Arc::new(Semaphore::new(ROWS_BUDGET));
+        let images_budget =
+            IMAGES_BUDGET.saturating_mul(encoders.get()).clamp(LEAST_IMAGES_BUDGET, Semaphore::MAX_PERMITS);
+        let (under_way, over) = watch::channel(());
         let fetcher = Fetcher {
-            sources: Arc::new(sources),
+            sources: live_sources.sources(),
+            over,
             rows_budget: Arc::clone(&rows_budget),
-            images_budget: Arc::new(Semaphore::new(IMAGES_BUDGET)),
+            images_budget: Arc::new(Semaphore::new(images_budget)),
             images,
             outcomes,
             stats: Arc::clone(stats),
         };
-        let (base, handle, until) = (base.to_owned(), runtime.handle().clone(), stop.clone());
+        let (base, handle, until) = (base.to_owned(), live_sources.handle(), stop.clone());
         let reader = thread::Builder::new()
             .name("clipgauge-read".to_owned())
             .spawn(move || fetcher.read_all(table, known, &base, &handle, &until))
             .map_err(ScoreTableError::Threads)?;
-        Ok(Self { reader, images: received, rows_budget, runtime, stop: stop.clone() })
+        let stop = stop.clone();
+        Ok(Self { reader, images: received, rows_budget, _under_way: under_way, live_sources, stop })
     }
 
     /// The rows whose images are here, in the order in which they arrived.
@@ -107,8 +130,7 @@ impl Fetching {
     /// Ends what is still under way, and says how reading went.
     pub(super) fn end(self) -> Result<(), ScoreTableError> {
         self.rows_budget.close();
-        // A file system that hangs must not keep the run from ending.
-        self.runtime.shutdown_background();
+        drop(self.live_sources);
         if self.stop.is_requested() && !self.reader.is_finished() {
             // It may be waiting for input that never comes. It holds nothing that anybody else needs.
             return Ok(());
@@ -121,6 +143,8 @@ impl Fetching {
 #[derive(Clone)]
 struct Fetcher {
     sources: Arc<Sources>,
+    /// Closed when the run is over.
+    over: watch::Receiver<()>,
     rows_budget: Arc<Semaphore>,
     images_budget: Arc<Semaphore>,
     images: Feed<Fetched>,
@@ -153,12 +177,24 @@ impl Fetcher {
                 continue;
             }
             match wanted(&mut row, base) {
-                Ok(Wanted::At(address)) => drop(runtime.spawn(self.clone().fetch(row, address, ticket))),
-                Ok(Wanted::Here(bytes)) => drop(runtime.spawn(self.clone().take(row, bytes, ticket))),
+                Ok(Wanted::At(address)) => self.spawn(runtime, self.clone().fetch(row, address, ticket)),
+                Ok(Wanted::Here(image)) => self.spawn(runtime, self.clone().take(row, image, ticket)),
                 Err(error) => self.report(Outcome::failed(row, ticket, error)),
             }
         }
         Ok(())
+    }
+
+    /// Does it beside, unless the run is over first.
+    fn spawn(&self, runtime: &tokio::runtime::Handle, work: impl Future<Output = ()> + Send + 'static) {
+        let mut over = self.over.clone();
+        runtime.spawn(async move {
+            tokio::select! {
+                () = work => {}
+                // Nothing is ever sent: it changes when the sender is dropped.
+                _ = over.changed() => {}
+            }
+        });
     }
 
     async fn fetch(self, row: Row, address: Address, ticket: Ticket) {
@@ -169,10 +205,10 @@ impl Fetcher {
         let fetch_ms = Some(milliseconds(took));
         match fetched {
             Ok(fetched) => {
-                let cost = kib(fetched.len()).min(IMAGES_BUDGET);
+                let cost = kib(fetched.len()).min(LEAST_IMAGES_BUDGET);
                 // Closed only when the run is over.
                 let Ok(room) = acquire(&self.images_budget, cost).await else { return };
-                let image = fetched.release();
+                let image = Picture::File(fetched.release());
                 self.images.put(Fetched { row, ticket, image, fetch_ms, _room: room });
             }
             Err(error) => {
@@ -184,12 +220,16 @@ impl Fetcher {
     }
 
     /// Hands on an image that came with its row.
-    async fn take(self, row: Row, image: Bytes, ticket: Ticket) {
-        if let Err(error) = self.sources.check_size(image.len()) {
-            return self.report(Outcome::failed(row, ticket, error));
-        }
+    async fn take(self, row: Row, image: Picture, ticket: Ticket) {
+        let size = match &image {
+            Picture::File(bytes) => match self.sources.check_size(bytes.len()) {
+                Ok(()) => bytes.len(),
+                Err(error) => return self.report(Outcome::failed(row, ticket, error)),
+            },
+            Picture::Pixels(pixels) => pixels.rgb().len(),
+        };
         // Closed only when the run is over.
-        let Ok(room) = acquire(&self.images_budget, kib(image.len()).min(IMAGES_BUDGET)).await else { return };
+        let Ok(room) = acquire(&self.images_budget, kib(size).min(LEAST_IMAGES_BUDGET)).await else { return };
         self.images.put(Fetched { row, ticket, image, fetch_ms: None, _room: room });
     }
 
@@ -202,7 +242,7 @@ impl Fetcher {
 /// A row's image.
 enum Wanted {
     At(Address),
-    Here(Bytes),
+    Here(Picture),
 }
 
 /// Where a row's image is, or why the row cannot be scored, which is known without fetching anything.
@@ -213,7 +253,8 @@ fn wanted(row: &mut Row, base: &Path) -> Result<Wanted, RowError> {
     let has_caption = row.caption.is_some();
     let no_caption = || RowError::new(RowErrorKind::NoCaption, "the row has no caption");
     match &mut row.image {
-        Some(RowImage::Bytes { bytes, .. }) if has_caption => Ok(Wanted::Here(std::mem::take(bytes))),
+        Some(RowImage::Bytes { bytes, .. }) if has_caption => Ok(Wanted::Here(Picture::File(std::mem::take(bytes)))),
+        Some(RowImage::Pixels(pixels)) if has_caption => Ok(Wanted::Here(Picture::Pixels(Arc::clone(pixels)))),
         Some(RowImage::Address(address)) if !address.trim().is_empty() && has_caption => {
             let base = row.origin.as_ref().map_or(base, |origin| &origin.base);
             Address::parse(address, base).map(Wanted::At)

@@ -252,7 +252,7 @@ impl<'a> Join<'a> {
                     self.errors.add(row.number, row.image_name(), row.input_name(), error)?;
                 }
             }
-            let values = values.as_ref().map_err(|error| error.kind);
+            let values = values.as_ref();
             self.stats.time(Stage::Write, || self.writer.write(row.record, values, &diagnostics, picture))?;
             self.progress.rows(self.stats.rows(), self.stats.failures());
             self.progress.input(ticket.position);

@@ -4,18 +4,18 @@ use super::compute::Values;
 use super::saving::{ImageShards, Spooled};
 use crate::diagnostics::Diagnostics;
 use crate::filters::{DropReason, Filters};
-use crate::row::RowErrorKind;
+use crate::options::ScoreOptions;
+use crate::row::RowError;
 use crate::stats::Stats;
 use crate::table::{Cell, Record, TableError, WriteTable};
 
 /// Takes the rows in their order, each with what was computed for it.
 pub(super) trait WriteRows: Send {
-    /// Writes a row that has values, or the kind of its failure, and what else is known of it; `picture` is what is saved
-    /// of it, if it is.
+    /// Writes a row that has values, or failed, and what else is known of it; `picture` is what is saved of it, if it is.
     fn write(
         &mut self,
         record: Record,
-        values: Result<&Values, RowErrorKind>,
+        values: Result<&Values, &RowError>,
         known: &Diagnostics,
         picture: Option<Spooled>,
     ) -> Result<(), TableError>;
@@ -34,7 +34,7 @@ impl<W: WriteRows> WriteRows for &mut W {
     fn write(
         &mut self,
         record: Record,
-        values: Result<&Values, RowErrorKind>,
+        values: Result<&Values, &RowError>,
         known: &Diagnostics,
         picture: Option<Spooled>,
     ) -> Result<(), TableError> {
@@ -66,16 +66,24 @@ pub(super) struct AddedColumns {
 }
 
 impl AddedColumns {
+    /// Those that the options say.
+    pub(super) fn of(options: &ScoreOptions) -> Self {
+        Self {
+            scores: options.score_columns().len(),
+            has_error: options.error_column.is_some(),
+            has_diagnostics: options.diagnostics,
+        }
+    }
+
     /// The cells of a row.
-    pub(super) fn cells(
-        self,
-        values: Result<&Values, RowErrorKind>,
-        known: &Diagnostics,
-    ) -> impl Iterator<Item = Cell> {
-        let scores = values.map(Values::scores);
-        let score = move |column: usize| Cell::Score(scores.ok().and_then(|scores| scores.get(column).copied()));
-        let error = self.has_error.then(|| Cell::ErrorKind(values.err()));
-        let known = self.has_diagnostics.then(|| known.cells(values.err()));
+    pub(super) fn cells(self, values: Result<&Values, &RowError>, known: &Diagnostics) -> impl Iterator<Item = Cell> {
+        let (scores, error) = match values {
+            Ok(values) => (values.scores(), None),
+            Err(error) => (&[][..], Some(error.kind)),
+        };
+        let score = move |column: usize| Cell::Score(scores.get(column).copied());
+        let known = self.has_diagnostics.then(|| known.cells(error));
+        let error = self.has_error.then_some(Cell::ErrorKind(error));
         (0..self.scores).map(score).chain(error).chain(known.into_iter().flatten())
     }
 }
@@ -105,7 +113,7 @@ impl<'a> ScoredRows<'a> {
 }
 
 /// Why a row is not written; `None` for one that is.
-pub(super) fn drop_reason(filters: &Filters, values: Result<&Values, RowErrorKind>) -> Option<DropReason> {
+pub(super) fn drop_reason(filters: &Filters, values: Result<&Values, &RowError>) -> Option<DropReason> {
     match values {
         Ok(Values::Dropped(reason)) => Some(*reason),
         Ok(values) => filters.drops(values.scores().first().copied()),
@@ -117,7 +125,7 @@ impl WriteRows for ScoredRows<'_> {
     fn write(
         &mut self,
         record: Record,
-        values: Result<&Values, RowErrorKind>,
+        values: Result<&Values, &RowError>,
         known: &Diagnostics,
         picture: Option<Spooled>,
     ) -> Result<(), TableError> {

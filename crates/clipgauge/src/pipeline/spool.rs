@@ -19,7 +19,7 @@ use crate::cancel::Cancel;
 use crate::diagnostics::Diagnostics;
 use crate::filters::{DropReason, Filters};
 use crate::options::ScoreOptions;
-use crate::row::RowErrorKind;
+use crate::row::RowError;
 use crate::stats::{Stage, Stats};
 use crate::table::{Cell, ReadTable, Record, TableError, WriteTable};
 
@@ -116,7 +116,7 @@ impl WriteRows for Spool<'_> {
     fn write(
         &mut self,
         _: Record,
-        values: Result<&Values, RowErrorKind>,
+        values: Result<&Values, &RowError>,
         known: &Diagnostics,
         picture: Option<Spooled>,
     ) -> Result<(), TableError> {

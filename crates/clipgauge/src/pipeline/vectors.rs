@@ -9,7 +9,7 @@ use crate::atomic::folder::AtomicFolder;
 use crate::atomic::{AtomicError, AtomicFile};
 use crate::diagnostics::Diagnostics;
 use crate::embed::{EmbedOptions, IMAGE_COLUMN, TEXT_COLUMN, VectorLayout};
-use crate::row::RowErrorKind;
+use crate::row::RowError;
 use crate::table::{Layout, Record, TableError};
 use crate::vectors::{Column, FolderOptions, ParquetFile, Value, VectorFolder, distinct};
 
@@ -120,16 +120,16 @@ impl WriteRows for VectorRows<'_> {
     fn write(
         &mut self,
         record: Record,
-        values: Result<&Values, RowErrorKind>,
+        values: Result<&Values, &RowError>,
         _: &Diagnostics,
         _: Option<Spooled>,
     ) -> Result<(), TableError> {
         let vectors = match values {
             Ok(Values::Vectors(vectors)) => Ok(vectors),
-            Ok(Values::Scores(_) | Values::Dropped(_)) => {
-                unreachable!("a run that keeps vectors computes no scores and drops no rows")
+            Ok(Values::Scores(_) | Values::Image(_) | Values::Dropped(_)) => {
+                unreachable!("a run that keeps vectors computes those of pairs and drops no rows")
             }
-            Err(kind) => Err(kind),
+            Err(error) => Err(error),
         };
         let texts = record.texts();
         let cell = |column: usize| texts.get(column).and_then(Option::as_deref);
@@ -146,7 +146,7 @@ impl WriteRows for VectorRows<'_> {
                 values.push(Value::Vector(shown.map(|vectors| &*vectors.image)));
                 values.push(Value::Vector(shown.map(|vectors| &*vectors.text)));
                 if *has_error {
-                    values.push(Value::Text(vectors.err().map(RowErrorKind::name)));
+                    values.push(Value::Text(vectors.err().map(|error| error.kind.name())));
                 }
                 file.write(&values)
             }

@@ -1,5 +1,9 @@
 //! Images that are files. Reading is blocking work and done on the runtime's threads for it, in as many files at once
 //! as fetches are allowed.
+//!
+//! A path that goes on behind the name of a tar names a file in it.
+
+mod archives;
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read};
@@ -11,18 +15,25 @@ use tokio::sync::Semaphore;
 use crate::address::Address;
 use crate::row::{RowError, RowErrorKind};
 use crate::source::{ImageBytes, Source, endless, too_large};
+use archives::{Archives, Place};
 
 /// The source of files.
 #[derive(Debug)]
 pub struct FileSource {
     max_bytes: u64,
     turns: Arc<Semaphore>,
+    archives: Arc<Archives>,
 }
 
 impl FileSource {
     /// A source of files of at most `max_bytes` bytes, of which each takes one of the `turns` while it is read.
     pub fn new(max_bytes: u64, turns: Arc<Semaphore>) -> Self {
-        Self { max_bytes, turns }
+        Self { max_bytes, turns, archives: Arc::new(Archives::new()) }
+    }
+
+    /// The same source, with nothing known of any tar.
+    pub(super) fn anew(&self) -> Self {
+        Self::new(self.max_bytes, Arc::clone(&self.turns))
     }
 }
 
@@ -31,10 +42,10 @@ impl Source for FileSource {
 
     async fn fetch(&self, path: &Path) -> Result<ImageBytes, RowError> {
         let turn = Arc::clone(&self.turns).acquire_owned().await.expect("the semaphore is never closed");
-        let (path, max_bytes) = (path.to_owned(), self.max_bytes);
+        let (path, max_bytes, archives) = (path.to_owned(), self.max_bytes, Arc::clone(&self.archives));
         let reading = tokio::task::spawn_blocking(move || {
             // Part of the work, so that it is kept while the file is read even if nobody waits for it any more.
-            read(&path, max_bytes).map(|bytes| ImageBytes::new(bytes, Some(turn)))
+            read(&path, max_bytes, &archives).map(|bytes| ImageBytes::new(bytes, Some(turn)))
         });
         match reading.await {
             Ok(result) => result,
@@ -46,10 +57,18 @@ impl Source for FileSource {
     }
 }
 
-fn read(path: &Path, max_bytes: u64) -> Result<Vec<u8>, RowError> {
+fn read(path: &Path, max_bytes: u64, archives: &Archives) -> Result<Vec<u8>, RowError> {
     let failed = |error: io::Error| failure(path, &error);
     // Looked at before it is opened: opening a FIFO waits for somebody to write to it.
-    let metadata = fs::metadata(path).map_err(failed)?;
+    let metadata = match fs::metadata(path) {
+        Ok(metadata) => metadata,
+        Err(error) => {
+            return match Place::of(path) {
+                Some(place) => archives.read(&place, max_bytes),
+                None => Err(failed(error)),
+            };
+        }
+    };
     if !metadata.is_file() {
         let what = if metadata.is_dir() { "a folder" } else { "a device, a pipe or a socket" };
         return Err(RowError::new(RowErrorKind::BadAddress, format!("{} is {what}, not a file", shown(path))));

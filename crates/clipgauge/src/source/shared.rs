@@ -17,7 +17,7 @@ use crate::row::RowError;
 use crate::source::ImageBytes;
 
 /// The memory that pictures which were fetched may take, in bytes, beside those that rows have.
-const BUDGET: usize = 64 << 20;
+const BUDGET: usize = 32 << 20;
 
 /// What an entry takes besides the picture, roughly.
 const ENTRY_COST: usize = 200;

@@ -11,7 +11,7 @@ use std::mem;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
 
-use arrow_array::{ArrayRef, BooleanArray, Float32Array, Int64Array, RecordBatch, StringArray};
+use arrow_array::{ArrayRef, BooleanArray, Float32Array, Int64Array, RecordBatch, RecordBatchReader, StringArray};
 use arrow_buffer::BooleanBufferBuilder;
 use arrow_ipc::CompressionType;
 use arrow_ipc::reader::{FileReader, StreamReader};
@@ -76,6 +76,18 @@ pub(super) fn open_stream(
     open(Box::new(batches), &schema, Total::Bytes(total_bytes), Kind { is_stream: true, codec }, options)
 }
 
+/// Opens batches that are in memory, or come from anywhere else.
+pub(super) fn open_batches(
+    reader: Box<dyn RecordBatchReader + Send>,
+    total_rows: Option<u64>,
+    options: &ScoreOptions,
+) -> Result<(ArrowReader, ArrowLayout), TableError> {
+    let schema = reader.schema();
+    let batches = reader.map(|batch| batch.map(|batch| (batch, None)));
+    let total = total_rows.map_or(Total::Bytes(None), Total::Rows);
+    open(Box::new(batches), &schema, total, Kind { is_stream: true, codec: None }, options)
+}
+
 fn open(
     batches: Batches,
     schema: &SchemaRef,
@@ -122,6 +134,7 @@ struct Kind {
 enum Total {
     Batches { batches: u64, bytes: u64 },
     Bytes(Option<u64>),
+    Rows(u64),
 }
 
 /// An input whose bytes are counted.
@@ -168,7 +181,7 @@ impl ArrowReader {
             self.taken += 1;
             self.bytes = match self.total {
                 Total::Batches { batches, bytes } => bytes / batches.max(1) * self.taken,
-                Total::Bytes(_) => bytes.unwrap_or_default(),
+                Total::Bytes(_) | Total::Rows(_) => bytes.unwrap_or_default(),
             };
             if batch.num_rows() > 0 {
                 return Batch::new(batch, self.image, self.caption).map(Some);
@@ -197,8 +210,16 @@ impl ReadTable for ArrowReader {
         let total_bytes = match self.total {
             Total::Batches { bytes, .. } => Some(bytes),
             Total::Bytes(bytes) => bytes,
+            Total::Rows(_) => None,
         };
         Position { rows: self.rows, bytes_read: self.bytes, total_bytes }
+    }
+
+    fn total_rows(&self) -> Option<u64> {
+        match self.total {
+            Total::Rows(rows) => Some(rows),
+            Total::Batches { .. } | Total::Bytes(_) => None,
+        }
     }
 }
 
@@ -246,15 +267,29 @@ impl ArrowLayout {
 
     /// Begins the table.
     pub(super) fn writer<'a>(self, out: Box<dyn Write + Send + 'a>) -> Result<ArrowWriter<'a>, TableError> {
-        let Self { schema, added, kept, kind, .. } = self;
+        let (kind, schema) = (self.kind, self.written_schema());
         let options = IpcWriteOptions::default().try_with_compression(kind.codec).map_err(write_error)?;
         let out = if kind.is_stream {
             Out::Stream(StreamWriter::try_new_with_options(out, &schema, options).map_err(write_error)?)
         } else {
             Out::File(FileWriter::try_new_with_options(out, &schema, options).map_err(write_error)?)
         };
-        let cells = added.iter().map(|_| Vec::new()).collect();
-        Ok(ArrowWriter { out, schema, cells, added, kept, batch: None })
+        Ok(self.onto(out))
+    }
+
+    /// What the written batches look like.
+    pub(crate) fn written_schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+
+    /// Begins a table whose batches are not written, but given to `take`.
+    pub(crate) fn batches<'a>(self, take: impl FnMut(RecordBatch) + Send + 'a) -> Box<dyn WriteTable + 'a> {
+        Box::new(self.onto(Out::Taken(Box::new(take))))
+    }
+
+    fn onto(self, out: Out<'_>) -> ArrowWriter<'_> {
+        let Self { schema, added, kept, .. } = self;
+        ArrowWriter { out, schema, cells: added.iter().map(|_| Vec::new()).collect(), added, kept, batch: None }
     }
 }
 
@@ -277,6 +312,7 @@ fn has_dictionary(data_type: &DataType) -> bool {
 enum Out<'a> {
     File(FileWriter<Box<dyn Write + Send + 'a>>),
     Stream(StreamWriter<Box<dyn Write + Send + 'a>>),
+    Taken(Box<dyn FnMut(RecordBatch) + Send + 'a>),
 }
 
 /// Writes an Arrow table, a batch at a time.
@@ -330,6 +366,10 @@ impl ArrowWriter<'_> {
         match &mut self.out {
             Out::File(out) => out.write(&batch),
             Out::Stream(out) => out.write(&batch),
+            Out::Taken(take) => {
+                take(batch);
+                Ok(())
+            }
         }
     }
 
@@ -338,6 +378,7 @@ impl ArrowWriter<'_> {
         match &mut self.out {
             Out::File(out) => out.finish(),
             Out::Stream(out) => out.finish(),
+            Out::Taken(_) => Ok(()),
         }
     }
 }
@@ -366,6 +407,7 @@ impl WriteTable for ArrowWriter<'_> {
         let out = match &mut self.out {
             Out::File(out) => out.get_mut(),
             Out::Stream(out) => out.get_mut(),
+            Out::Taken(_) => return Ok(()),
         };
         out.flush().map_err(TableError::Write)
     }

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use crate::options::{Input, Part, ScoreOptions};
 use crate::row::{Origin, Row};
 
-use super::source::TableSource;
+use super::source::{TableSource, on_disk};
 use super::{Compression, PartRecord, Position, ReadTable, Record, TableError, TableFormat, format_of};
 
 /// Opens one table after the other, and hands on to the writer what it has to know of each.
@@ -112,7 +112,7 @@ impl<O: OpenPart> ReadTable for SeveralReader<O> {
 /// How many bytes there are to read, where that is known.
 fn size_of(input: &Input) -> Option<u64> {
     let Input::File(path) = input else { return None };
-    let metadata = path.metadata().ok().filter(std::fs::Metadata::is_file)?;
+    let metadata = on_disk(path).metadata().ok().filter(std::fs::Metadata::is_file)?;
     Compression::of_path(path).is_none().then_some(metadata.len())
 }
 

@@ -1,11 +1,13 @@
-//! Where a table's bytes come from: a pipe, a file, an object in a bucket.
+//! Where a table's bytes come from: a pipe, a file, an object in a bucket. One of the hub is a file in the hub's cache.
 
+use std::borrow::Cow;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
 #[cfg(feature = "object-store")]
 use crate::atomic::is_object;
+use crate::hub::{self, HubFile, HubOptions};
 use crate::objects::ObjectUrl;
 #[cfg(feature = "object-store")]
 use crate::objects::{ObjectTable, TableStores};
@@ -46,8 +48,14 @@ pub(crate) fn stamp(path: &Path, fetch: &FetchOptions) -> Option<String> {
         let table = ObjectTable::find(&url.ok()?, fetch).ok()?;
         return Some(format!("{} {}", table.size(), table.version()));
     }
-    let metadata = path.metadata().ok()?;
+    let metadata = on_disk(path).metadata().ok()?;
     Some(format!("{} {:?}", metadata.len(), metadata.modified().ok()?))
+}
+
+/// Where a table lies on this machine: one of the hub in the hub's cache, once it was fetched.
+pub(crate) fn on_disk(path: &Path) -> Cow<'_, Path> {
+    let of_hub = || hub::cached(&HubFile::of_path(path)?.ok()?, &HubOptions::from_env());
+    of_hub().map_or(Cow::Borrowed(path), Cow::Owned)
 }
 
 /// A table that is there, and of which nothing was read yet.
@@ -70,7 +78,7 @@ impl TableSource {
             return Self::object(&url, options);
         }
         let fails = |source| TableError::Read { name: name(), source };
-        let file = File::open(path).map_err(fails)?;
+        let file = File::open(on_disk(path)).map_err(fails)?;
         let metadata = file.metadata().map_err(fails)?;
         if metadata.is_dir() {
             return Err(TableError::IsFolder { name: name() });

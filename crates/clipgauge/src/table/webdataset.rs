@@ -5,7 +5,6 @@
 //! with their key, their text and the fields of their JSON.
 
 mod json_member;
-mod members;
 mod raw;
 mod sample;
 #[cfg(test)]
@@ -19,6 +18,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use bytes::Bytes;
 use tar::Header;
 
+use crate::members::{BLOCK, Members};
 use crate::options::{DEFAULT_IMAGE_COLUMN, ScoreOptions};
 use crate::row::{Row, RowError, RowErrorKind, RowImage};
 
@@ -29,7 +29,6 @@ use super::pictures::text_of;
 use super::{Cell, Position, ReadTable, Record, TableError, WriteTable};
 pub(crate) use json_member::new_member;
 use json_member::with_data;
-use members::{BLOCK, Members};
 use raw::{Limits, Raw};
 use sample::{Found, JSON, JsonMember, Sample, Samples, TEXT, Wanted};
 

@@ -454,7 +454,7 @@ fn a_download_ends_when_asked_to() {
     fixture.hub.hold("model.safetensors");
     let watch = Watch { ends: true, ..Watch::default() };
     let found = hub::resolve(MODEL, &fixture.options, &watch, &watch.cancel);
-    assert!(matches!(found, Err(HubError::Interrupted)), "{found:?}");
+    assert!(matches!(found, Err(HubError::Interrupted { .. })), "{found:?}");
 }
 
 #[test]

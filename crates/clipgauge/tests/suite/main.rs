@@ -3,4 +3,5 @@
 mod compare;
 mod hub;
 mod scorer;
+mod sessions;
 mod sources;

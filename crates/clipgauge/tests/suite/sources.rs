@@ -443,6 +443,76 @@ fn files() {
 }
 
 #[cfg(target_os = "linux")]
+/// A tar with one member of each kind, and with names in the forms that tars have.
+fn tar() -> Vec<u8> {
+    let mut tar = tar::Builder::new(Vec::new());
+    let header = |kind, size| {
+        let mut header = tar::Header::new_gnu();
+        header.set_entry_type(kind);
+        header.set_mode(0o644);
+        header.set_size(size);
+        header
+    };
+    let long = format!("{}.jpg", "long".repeat(60));
+    let files = [
+        ("1.jpg", "first"),
+        ("./a/2.jpg", "second"),
+        (&long, "long"),
+        ("large.jpg", &"x".repeat(1001)),
+        ("1.jpg", "again"),
+    ];
+    for (name, data) in files {
+        tar.append_data(&mut header(tar::EntryType::Regular, data.len() as u64), name, data.as_bytes()).unwrap();
+    }
+    tar.append_data(&mut header(tar::EntryType::Directory, 0), "folder/", &[][..]).unwrap();
+    tar.append_link(&mut header(tar::EntryType::Symlink, 0), "link.jpg", "/etc/passwd").unwrap();
+    tar.into_inner().unwrap()
+}
+
+#[test]
+fn files_in_tars() {
+    use RowErrorKind::{BadAddress, Corrupt, NotFound, TooLarge};
+    let folder = tempfile::tempdir().unwrap();
+    let tar = tar();
+    let write = |name: &str, bytes: &[u8]| std::fs::write(folder.path().join(name), bytes).unwrap();
+    write("0.tar", &tar);
+    // Within the header of the second of its files.
+    write("cut.tar", &tar[..512 * 2 + 100]);
+    write("no.tar", b"no tar at all".repeat(100).as_slice());
+    write("0.tar.gz", &gzip(&tar));
+    std::fs::create_dir(folder.path().join("folder.tar")).unwrap();
+    write("folder.tar/1.jpg", b"in a folder");
+    let long = format!("0.tar/{}.jpg", "long".repeat(60));
+    let cases = [
+        ("in a folder", "0.tar/a/2.jpg", Ok("second")),
+        ("the last of one name", "0.tar/1.jpg", Ok("again")),
+        ("as fsspec writes it", "tar://a/2.jpg::0.tar", Ok("second")),
+        ("long name", &long, Ok("long")),
+        ("a folder that is called like a tar", "folder.tar/1.jpg", Ok("in a folder")),
+        ("before the damage", "cut.tar/1.jpg", Ok("first")),
+        ("behind the damage", "cut.tar/large.jpg", Err((Corrupt, "is damaged: it ends within a member"))),
+        ("in the damage", "cut.tar/a/2.jpg", Err((Corrupt, "is damaged: it ends within a member"))),
+        ("no tar", "no.tar/1.jpg", Err((Corrupt, "is damaged"))),
+        ("not in it", "0.tar/3.jpg", Err((NotFound, "there is no file `3.jpg` in"))),
+        ("outside of it", "0.tar/../1.jpg", Err((NotFound, "there is no file `../1.jpg` in"))),
+        ("no such tar", "1.tar/1.jpg", Err((NotFound, "there is no file"))),
+        ("compressed", "0.tar.gz/1.jpg", Err((NotFound, "there is no file"))),
+        ("folder", "0.tar/folder", Err((BadAddress, "`folder` in"))),
+        ("link", "0.tar/link.jpg", Err((BadAddress, "is not a whole file"))),
+        ("too large", "0.tar/large.jpg", Err((TooLarge, "1001 bytes"))),
+    ];
+    let sources = Sources::new(options()).unwrap();
+    for (name, cell, expected) in cases {
+        let found = run(sources.fetch(&Address::parse(cell, folder.path()).unwrap()));
+        match expected {
+            Ok(bytes) => {
+                assert_eq!(&*found.unwrap_or_else(|error| panic!("{name}: {error}")), bytes.as_bytes(), "{name}")
+            }
+            Err((kind, part)) => assert_error(name, found, kind, part),
+        }
+    }
+}
+
 #[test]
 fn files_without_a_size_are_limited_too() {
     let sources = Sources::new(FetchOptions { max_bytes: 10, ..options() }).unwrap();

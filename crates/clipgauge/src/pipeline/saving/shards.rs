@@ -161,7 +161,7 @@ impl ImageShards {
             return Ok(self.saved(None));
         };
         let place = self.ended(current)?.file.keep_partial()?;
-        Ok(self.saved(Some(place)))
+        Ok(self.saved(place))
     }
 
     fn saved(&self, partial: Option<PathBuf>) -> SavedImages {

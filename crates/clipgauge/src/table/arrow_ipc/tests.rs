@@ -1,6 +1,7 @@
 //! Tables in and out: batches stay as they are cut, and the new columns stand behind the others or in their places.
 
 use std::collections::HashMap;
+use std::fs::File;
 use std::io;
 use std::sync::Mutex;
 

@@ -1,5 +1,6 @@
 //! Files in and out: what was there stays as it is encoded, and the new columns stand behind it or in their places.
 
+use std::fs::File;
 use std::sync::Mutex;
 
 use arrow_array::builder::{

@@ -2,8 +2,8 @@
 
 use tar::{EntryType, Header};
 
-use super::members::BLOCK;
 use super::sample::JsonMember;
+use crate::members::BLOCK;
 
 /// Where a header has what is not a member's own any more when its data is another.
 const NAME: std::ops::Range<usize> = 0..100;

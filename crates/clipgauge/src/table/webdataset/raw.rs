@@ -5,7 +5,7 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 
 use bytes::Bytes;
 
-use super::members::{BLOCK, Member, Members, padded};
+use crate::members::{BLOCK, Member, Members, padded};
 
 /// What the members of a sample may take in memory.
 #[derive(Debug, Clone, Copy)]

@@ -9,8 +9,8 @@ use tar::Header;
 use crate::options::{DEFAULT_CAPTION_COLUMN, DEFAULT_IMAGE_COLUMN, ScoreOptions};
 use crate::picture;
 
-use super::members::{Kind, Member, Members};
 use super::raw::{Limits, Piece, Raw};
+use crate::members::{Kind, Member, Members};
 
 /// The extension of a caption.
 pub(super) const TEXT: &str = "txt";

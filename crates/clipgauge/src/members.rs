@@ -10,7 +10,7 @@ use std::io::{self, BufRead, BufReader, Read, Write};
 use tar::{EntryType, GnuExtSparseHeader, Header};
 
 /// What a tar is made of, in bytes.
-pub(super) const BLOCK: usize = 512;
+pub(crate) const BLOCK: usize = 512;
 
 /// The most bytes that stand before a member's data: long names, notes and maps of sparse files.
 const MAX_BLOCKS: usize = 1 << 20;
@@ -20,7 +20,7 @@ const READ_BUFFER: usize = 256 << 10;
 
 /// What a member is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     /// A file, whole.
     File,
     /// A file whose holes are left out.
@@ -31,27 +31,27 @@ pub(super) enum Kind {
 
 /// A member without its data.
 #[derive(Debug)]
-pub(super) struct Member {
+pub(crate) struct Member {
     /// Its whole name.
-    pub(super) name: Vec<u8>,
-    pub(super) kind: Kind,
+    pub(crate) name: Vec<u8>,
+    pub(crate) kind: Kind,
     /// How many bytes of data it has in the tar.
-    pub(super) size: u64,
+    pub(crate) size: u64,
     /// Its own header.
-    pub(super) header: Header,
+    pub(crate) header: Header,
     /// Everything before the data; the member's own header is the last block of a member that is a whole file.
-    pub(super) blocks: Vec<u8>,
+    pub(crate) blocks: Vec<u8>,
     /// Whether the size stands in a note rather than in the header.
-    pub(super) has_size_note: bool,
+    pub(crate) has_size_note: bool,
 }
 
 /// A size with what fills up its last block; `None` if there is no such number.
-pub(super) fn padded(size: u64) -> Option<u64> {
+pub(crate) fn padded(size: u64) -> Option<u64> {
     size.checked_next_multiple_of(BLOCK as u64)
 }
 
 /// Reads a tar member by member.
-pub(super) struct Members {
+pub(crate) struct Members {
     input: BufReader<Box<dyn Read + Send>>,
     position: u64,
     /// What is left of the current member's data, and of what fills up its last block.
@@ -61,18 +61,18 @@ pub(super) struct Members {
 }
 
 impl Members {
-    pub(super) fn new(input: Box<dyn Read + Send>) -> Self {
+    pub(crate) fn new(input: Box<dyn Read + Send>) -> Self {
         let input = BufReader::with_capacity(READ_BUFFER, input);
         Self { input, position: 0, data: 0, padding: 0, is_ended: false }
     }
 
     /// How many bytes were read.
-    pub(super) fn position(&self) -> u64 {
+    pub(crate) fn position(&self) -> u64 {
         self.position
     }
 
     /// The next member; `None` behind the last. What is left of the data of the one before is passed over.
-    pub(super) fn next(&mut self) -> io::Result<Option<Member>> {
+    pub(crate) fn next(&mut self) -> io::Result<Option<Member>> {
         self.write_data(&mut io::sink())?;
         let mut before = Before::default();
         loop {
@@ -127,7 +127,7 @@ impl Members {
     }
 
     /// Appends the current member's data.
-    pub(super) fn read_data(&mut self, into: &mut Vec<u8>) -> io::Result<()> {
+    pub(crate) fn read_data(&mut self, into: &mut Vec<u8>) -> io::Result<()> {
         let read = self.input.by_ref().take(self.data).read_to_end(into)? as u64;
         self.position += read;
         self.data -= read;
@@ -135,7 +135,7 @@ impl Members {
     }
 
     /// Writes what is left of the current member's data, and reads what fills up its last block.
-    pub(super) fn write_data(&mut self, out: &mut impl Write) -> io::Result<()> {
+    pub(crate) fn write_data(&mut self, out: &mut impl Write) -> io::Result<()> {
         let copied = io::copy(&mut self.input.by_ref().take(self.data), out)?;
         self.position += copied;
         self.data -= copied;
