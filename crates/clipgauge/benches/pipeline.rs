@@ -1,6 +1,8 @@
 //! What the way of a row costs by itself: memory over longer and longer tables, rows a second where nothing has to be
 //! computed, and fetching beside a bare loop of `reqwest` with the same concurrency, from healthy and from bad servers.
 //!
+//! `cargo bench -p clipgauge --bench pipeline`; with `-- small` a hundredth of the rows, to see that it works.
+//!
 //! Each figure comes from a process of its own, and the servers run in others. Equal images and captions are encoded
 //! once, so that a table of few different ones measures everything but the encoders.
 
@@ -40,6 +42,18 @@ const DELAY: Duration = Duration::from_millis(20);
 /// How long a fetch may take where servers stall.
 const TIMEOUT: Duration = Duration::from_secs(2);
 
+/// Says in the environment of a child that a hundredth of the rows is enough.
+const SMALL: &str = "CLIPGAUGE_BENCH_SMALL";
+
+fn is_small() -> bool {
+    std::env::var_os(SMALL).is_some() || std::env::args().any(|arg| arg == "small")
+}
+
+/// As many of so many rows as there are to be.
+fn scaled(rows: u64) -> u64 {
+    if is_small() { rows / 100 } else { rows }
+}
+
 fn main() {
     match std::env::var(ROLE).as_deref() {
         Ok("server") => serve(),
@@ -50,12 +64,13 @@ fn main() {
 
 fn report() {
     println!("peak memory, captions that differ, 51 images in turn");
-    for rows in LENGTHS {
+    for rows in LENGTHS.map(scaled) {
         println!("  {rows:>9} rows   {}", child(&format!("memory {rows}")));
     }
     println!("rows whose images are in the table, nothing to compute");
     println!("  {}", child("inline"));
-    println!("{FETCHED} rows from a server on loopback, {CONCURRENCY} at once");
+    let fetched = scaled(FETCHED);
+    println!("{fetched} rows from a server on loopback, {CONCURRENCY} at once");
     for role in ["bare", "fetch", "bare", "fetch", "slow", "bad"] {
         println!("  {role:<6} {}", child(role));
     }
@@ -64,7 +79,11 @@ fn report() {
 /// What this program measures in a process of its own.
 fn child(role: &str) -> String {
     let program = std::env::current_exe().expect("a running program has a path");
-    let output = Command::new(program).env(ROLE, role).stderr(Stdio::inherit()).output().expect("the program starts");
+    let mut command = Command::new(program);
+    if is_small() {
+        command.env(SMALL, "");
+    }
+    let output = command.env(ROLE, role).stderr(Stdio::inherit()).output().expect("the program starts");
     assert!(output.status.success(), "{role}: {}", output.status);
     String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }
@@ -128,10 +147,10 @@ fn memory(folder: &Path, rows: u64) -> String {
 
 fn inline(folder: &Path) -> String {
     let image = "data:image/gif;base64,R0lGODdhAQABAIAAAP///////ywAAAAAAQABAAACAkQBADs=";
-    let table = table(folder, ROWS, |row| format!("\"{image}\",caption {}", row % 8));
+    let table = table(folder, scaled(ROWS), |row| format!("\"{image}\",caption {}", row % 8));
     let before = cpu_seconds();
     let (summary, seconds) = run(table, Some(1), Duration::from_secs(30));
-    let rows = ROWS as f64;
+    let rows = scaled(ROWS) as f64;
     let cpu = cpu_seconds() - before;
     format!("{:.0} rows/s, {:.0} rows per CPU second, {} failed", rows / seconds, rows / cpu, summary.failed)
 }
@@ -146,7 +165,7 @@ fn bare() -> String {
     runtime.expect("a runtime").block_on(async {
         let turns = Arc::new(tokio::sync::Semaphore::new(CONCURRENCY));
         let mut fetches = tokio::task::JoinSet::new();
-        for number in 0..FETCHED {
+        for number in 0..scaled(FETCHED) {
             let turn = Arc::clone(&turns).acquire_owned().await.expect("never closed");
             let (client, url) = (client.clone(), format!("{}/{number}", server.url));
             fetches.spawn(async move {
@@ -160,16 +179,17 @@ fn bare() -> String {
             assert!(fetched.expect("no panic") > 0, "a body is not empty");
         }
     });
-    format!("{:.0} rows/s", FETCHED as f64 / start.elapsed().as_secs_f64())
+    format!("{:.0} rows/s", scaled(FETCHED) as f64 / start.elapsed().as_secs_f64())
 }
 
 fn fetch(folder: &Path, kind: &str) -> String {
     let server = ServerProcess::start(kind);
-    let table = table(folder, FETCHED, |row| format!("{}/{row},caption {}", server.url, row % 8));
+    let table = table(folder, scaled(FETCHED), |row| format!("{}/{row},caption {}", server.url, row % 8));
     let (summary, seconds) = run(table, Some(1), TIMEOUT);
     // A stalled fetch holds one of the turns until its time is over: that is the time-out's time, not ours.
-    let stalled = if kind == "bad" { (FETCHED / 20) as f64 * TIMEOUT.as_secs_f64() / CONCURRENCY as f64 } else { 0.0 };
-    let rows = FETCHED as f64;
+    let stalled =
+        if kind == "bad" { (scaled(FETCHED) / 20) as f64 * TIMEOUT.as_secs_f64() / CONCURRENCY as f64 } else { 0.0 };
+    let rows = scaled(FETCHED) as f64;
     let rate = rows / (seconds - stalled);
     format!("{rate:.0} rows/s ({:.0} with time-outs), {} failed", rows / seconds, summary.failed)
 }

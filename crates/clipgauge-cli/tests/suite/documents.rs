@@ -82,6 +82,28 @@ fn the_commands_of_the_documents_run_and_print_what_is_shown() {
     }
 }
 
+/// The commands for large tables, over a small one and with the model that is bundled.
+#[cfg(unix)]
+#[test]
+fn the_commands_for_large_tables_run() {
+    let bench = Bench::new().with_examples();
+    for name in ["pairs.parquet", "laion.parquet"] {
+        bench.run(&format!("score pairs.csv -o {name} --column before --model pictoclip --quiet")).expect_code(0);
+    }
+    let text = read("docs/large.md");
+    let scripts: Vec<_> = text.split("```sh\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    assert!(scripts.len() >= 6, "the commands are not found");
+    // What users have by default and a test has not is a large model.
+    let command = "clipgauge() {
+        if [ $1 = score ]; then command clipgauge \"$@\" --model pictoclip; else command clipgauge \"$@\"; fi
+    }";
+    for script in scripts {
+        let ran = shell(&bench, &format!("{command}\n{script}"));
+        assert_eq!(ran.code, Some(0), "{script}\n{}", ran.stderr);
+    }
+    assert!(bench.path("good/00000.tar").exists() && bench.path("scored.parquet").exists());
+}
+
 /// Runs lines of a shell with the command on its path.
 #[cfg(unix)]
 fn shell(bench: &Bench, script: &str) -> Ran {
