@@ -33,8 +33,8 @@ precisions! {
     #[default]
     F32 = "f32", "exact: the reference's scores to within rounding";
     /// 8-bit whole numbers, weights scaled for each output and activations for each token: a quarter of the memory for
-    /// weights, faster where the processor has VNNI, and scores that differ a little.
-    Int8 = "int8", "smaller, and faster where the processor has VNNI: scores differ a little";
+    /// weights, about twice as fast where the processor has AVX2, and scores that differ a little.
+    Int8 = "int8", "smaller, and about twice as fast with AVX2: scores differ a little";
 }
 
 impl fmt::Display for Precision {

@@ -1,5 +1,5 @@
-//! The operations on a CPU, in f32 or with linear layers in 8 bits: matrices of f32 by a kernel of our own, functions of
-//! vectors by `rten-vecmath`, both over `rten-simd`, which finds the processor's features when it runs.
+//! The operations on a CPU, in f32 or with linear layers in 8 bits: matrices by kernels of our own, functions of vectors by
+//! `rten-vecmath`. Those of f32 are over `rten-simd`, which finds the processor's features when it runs.
 //!
 //! One call uses one thread: the way to use more cores is one batch per core, which costs no synchronisation and
 //! leaves every sum in the same order whatever the number of cores.

@@ -151,11 +151,11 @@ impl<const VECTORS: usize> Tile<'_, VECTORS> {
         let lanes = ops.len();
         let depth = self.panel.len() / (VECTORS * lanes);
         let mut sums = [[ops.zero(); VECTORS]; ROWS];
-        // Pointers that move: of an index, the compiler makes more arithmetic than the loop has room for.
+        // Pointers that move, up to one: of an index or a count, the compiler makes more arithmetic than the loop has
+        // room for.
         let (mut input, mut panel) = (self.input.as_ptr(), self.panel.as_ptr());
-        let mut left = depth;
-        while left > 0 {
-            left -= 1;
+        let end = panel.wrapping_add(depth * VECTORS * lanes);
+        while panel != end {
             // SAFETY: a panel has `depth` rows of `VECTORS * lanes` numbers.
             let loaded: [I::F32; VECTORS] = std::array::from_fn(
                 #[inline(always)]
