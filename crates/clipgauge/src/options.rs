@@ -176,11 +176,7 @@ impl ScoreOptions {
     pub fn check(&self) -> Result<(), OptionsError> {
         self.check_places()?;
         self.check_delimiter()?;
-        for (flag, is_empty) in [("--model", self.models.is_empty()), ("--metric", self.metrics.is_empty())] {
-            if is_empty {
-                return Err(OptionsError::Missing { flag });
-            }
-        }
+        self.check_in_memory()?;
         self.resume.check(self)?;
         self.save_images.as_ref().map_or(Ok(()), |saved| saved.check(self))?;
         if self.shard.is_some() && !matches!(self.output, Output::File(_)) {
@@ -197,8 +193,18 @@ impl ScoreOptions {
         if let (Some(_), Some(flag)) = (self.shard, whole.into_iter().flatten().next()) {
             return Err(OptionsError::Apart { flags: ["--shard", flag] });
         }
+        self.check_filters()
+    }
+
+    /// The same for a table in memory, which can be read again; what is about files is left out.
+    pub(crate) fn check_in_memory(&self) -> Result<(), OptionsError> {
+        for (flag, is_empty) in [("--model", self.models.is_empty()), ("--metric", self.metrics.is_empty())] {
+            if is_empty {
+                return Err(OptionsError::Missing { flag });
+            }
+        }
+        self.filters.check()?;
         self.check_columns()?;
-        self.check_filters()?;
         self.check_paths()
     }
 
@@ -220,7 +226,6 @@ impl ScoreOptions {
     }
 
     fn check_filters(&self) -> Result<(), OptionsError> {
-        self.filters.check()?;
         // Which rows are taken is about all tables. Some would be replaced before others are looked at, or never.
         let across = self.filters.limits().or(self.filters.top_fraction.map(|_| "--top-fraction"));
         if let (Some(flag), true) = (across, self.replaces_several()) {

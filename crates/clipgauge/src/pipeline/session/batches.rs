@@ -126,7 +126,7 @@ fn check(options: &ScoreOptions) -> Result<(), OptionsError> {
     ];
     match of_files.into_iter().find(|(_, is_given)| *is_given) {
         Some((flag, _)) => Err(OptionsError::OfFiles { flag }),
-        None => options.check(),
+        None => options.check_in_memory(),
     }
 }
 
