@@ -64,7 +64,7 @@ use computing::{Computing, Kept};
 use continuation::Continuation;
 pub use earlier::EarlierError;
 pub use error::ScoreTableError;
-use fetching::Fetching;
+use fetching::{Fetching, Rows};
 use join::{Finished, Join};
 use known::KnownRows;
 use live_sources::LiveSources;
@@ -336,7 +336,8 @@ impl Run<'_> {
         let mut join = Join::new(writer, errors, journal, self.stats, self.progress);
         let sources = self.sources.clone();
         let encoders = self.threads.or_else(|| thread::available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN);
-        let fetching = Fetching::start(table, known, self.base, sources, encoders, join.inbox(), self.stats, &stop)?;
+        let rows = Rows { table, known, base: self.base };
+        let fetching = Fetching::start(rows, sources, encoders, join.inbox(), self.stats, &stop)?;
         let images = fetching.images();
         let kept = Kept { cache: Arc::clone(&self.cache), saver };
         let computing = Computing::start(&compute, kept, encoders, images, join.inbox(), self.stats, &stop)?;

@@ -76,6 +76,15 @@ impl Picture {
     }
 }
 
+/// The rows of a run.
+pub(super) struct Rows<'a> {
+    pub(super) table: Box<dyn ReadTable>,
+    /// What is known of them already.
+    pub(super) known: KnownRows,
+    /// Where relative addresses begin.
+    pub(super) base: &'a Path,
+}
+
 /// Reading and fetching under way.
 pub(super) struct Fetching {
     reader: JoinHandle<Result<(), ScoreTableError>>,
@@ -90,15 +99,14 @@ pub(super) struct Fetching {
 impl Fetching {
     /// Begins to read and to fetch. What fails here goes to `outcomes` at once.
     pub(super) fn start(
-        table: Box<dyn ReadTable>,
-        known: KnownRows,
-        base: &Path,
+        rows: Rows<'_>,
         live_sources: LiveSources,
         encoders: NonZeroUsize,
         outcomes: Sender<Message>,
         stats: &Arc<Stats>,
         stop: &Stop,
     ) -> Result<Self, ScoreTableError> {
+        let Rows { table, known, base } = rows;
         let (images, received) = queue();
         let rows_budget = Arc::new(Semaphore::new(ROWS_BUDGET));
         let images_budget =
