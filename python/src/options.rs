@@ -40,9 +40,12 @@ pub(crate) fn keywords(py: Python<'_>) -> PyResult<Vec<Bound<'_, PyDict>>> {
     command::keywords().into_iter().map(described).collect()
 }
 
+/// Names of columns, each with what it holds.
+type AddedColumns = Vec<(String, &'static str)>;
+
 /// The columns that are added, with what each holds, and the names of those that are kept, if not all are.
 #[pyfunction]
-pub(crate) fn columns(keywords: &Bound<'_, PyDict>) -> PyResult<(Vec<(String, &'static str)>, Option<Vec<String>>)> {
+pub(crate) fn columns(keywords: &Bound<'_, PyDict>) -> PyResult<(AddedColumns, Option<Vec<String>>)> {
     let options = score_options(Input::Stdin, None, keywords)?;
     let kind = |kind| match kind {
         CellKind::Number => "number",

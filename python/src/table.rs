@@ -50,13 +50,16 @@ pub(crate) fn score_file(
     Ok((json, summary.to_string()))
 }
 
+/// The bytes of each image, if it has any.
+type Fetched<'py> = Vec<Option<Bound<'py, PyBytes>>>;
+
 /// The bytes of images, `None` for those that cannot be had, and why these cannot. `keywords` are about fetching.
 #[pyfunction]
 pub(crate) fn fetch<'py>(
     py: Python<'py>,
     addresses: Vec<String>,
     keywords: &Bound<'py, PyDict>,
-) -> PyResult<(Vec<Option<Bound<'py, PyBytes>>>, Vec<Failure>)> {
+) -> PyResult<(Fetched<'py>, Vec<Failure>)> {
     let options = options::score_options(Input::Stdin, None, keywords)?.fetch;
     let fetched = wait(py, None, |_, cancel| fetch_all(&addresses, options, cancel))?;
     let mut failures = Vec::new();
