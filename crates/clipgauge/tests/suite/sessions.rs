@@ -69,12 +69,15 @@ fn expected() -> Vec<f32> {
     Scorer::new(encoder, metric).score(&pairs).unwrap().iter().map(|scored| scored.score().unwrap()).collect()
 }
 
+/// The image of the row with this index, whose file is here.
+type ImageOf<'a> = dyn Fn(usize, &Path) -> RowImage + 'a;
+
 #[test]
 fn images_score_the_same_however_they_come_and_as_often_as_they_do() {
     let (session, expected) = (session(), expected());
     let server = Server::start();
     let pixels = |path: &Path| decode(&fs::read(path).unwrap(), &Default::default()).unwrap();
-    let forms: [(&str, &dyn Fn(usize, &Path) -> RowImage); 4] = [
+    let forms: [(&str, &ImageOf); 4] = [
         ("addresses", &|_, path| address(path)),
         ("bytes", &|_, path| RowImage::Bytes { bytes: fs::read(path).unwrap().into(), name: None }),
         ("pixels", &|_, path| RowImage::Pixels(Arc::new(pixels(path)))),
