@@ -97,6 +97,12 @@ class TableOptions(TypedDict, total=False):
     """Score and write only rows whose picture's longer edge is at most R times the shorter"""
     keep_columns: str | Sequence[str]
     """Write only these columns of the table, and those that are added: id,url"""
+    save_images: str | PathLike[str]
+    """Also save the pictures of rows that are scored and pass the filters, as WebDataset shards in DIR"""
+    save_image_size: int
+    """Make pictures smaller whose shorter edge has more pixels; they become JPEG"""
+    save_shard_size: int
+    """How many pictures a shard has [default: 10000]"""
     errors: str | PathLike[str]
     """Where rows that fail are listed, as CSV [default: OUT.errors.csv]"""
     summary: str | PathLike[str]
