@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Union, overload
+from typing import TYPE_CHECKING, Union, cast, overload
 
 from clipgauge import _native
 from clipgauge._errors import OptionsError
@@ -113,7 +113,8 @@ def score_table(
     if output is not None or keywords.get("in_place"):
         msg = "a table in memory is given back, not written: leave `output` and `in_place` away"
         raise OptionsError(msg)
-    return ScoredTable(_native.Session(keywords).score_table(input, keywords, progress))
+    # What is no table either is refused there.
+    return ScoredTable(_native.Session(keywords).score_table(cast("ArrowStream", input), keywords, progress))
 
 
 def _paths(input: object) -> list[str] | None:
