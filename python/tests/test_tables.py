@@ -74,7 +74,7 @@ def test_several_files_and_long_runs(tmp_path: Path, examples: Examples, scores:
         pairs = pd.DataFrame({"url": examples.images[rows], "caption": examples.captions[rows]})
         pairs.to_csv(tmp_path / f"{name}.csv", index=False)
     (tmp_path / "scored").mkdir()
-    inputs: list[Path | str] = [tmp_path / "a.csv", str(tmp_path / "b.csv")]
+    inputs: list[str | Path] = [tmp_path / "a.csv", str(tmp_path / "b.csv")]
     assert clipgauge.score_table(inputs, tmp_path / "scored", model="pictoclip").written == 51
     found = [pd.read_csv(tmp_path / "scored" / f"{name}.csv")["similarity"] for name in ("a", "b")]
     np.testing.assert_array_equal(pd.concat(found).astype(np.float32), scores)

@@ -21,6 +21,10 @@ class ScorerOptions(TypedDict, total=False):
     """Put captions in lower case and drop their punctuation first"""
     batch_size: int
     """How many rows an encoder takes at once; never changes a score [default: 16]"""
+    cache: str | PathLike[str]
+    """Keep the vectors of images and captions in a folder, for the runs to come"""
+    cache_size: int | str
+    """About how many bytes --cache may have; what was used longest ago goes first [default: 10GB]"""
     concurrency: int
     """The most pictures fetched at once [default: 64]"""
     per_host: int
@@ -43,6 +47,8 @@ class ScorerOptions(TypedDict, total=False):
     """The User-Agent sent with each request [default: one that names clipgauge]"""
     ignore_opt_outs: bool
     """Use pictures even if their server asks not to"""
+    no_sign_request: bool
+    """Do not sign requests to object stores, whatever credentials there are"""
     max_pixels: int
     """The most pixels that a picture may have [default: 100M]"""
     ignore_exif: bool

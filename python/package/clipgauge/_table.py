@@ -113,8 +113,8 @@ def score_table(
     if output is not None or keywords.get("in_place"):
         msg = "a table in memory is given back, not written: leave `output` and `in_place` away"
         raise OptionsError(msg)
-    table = cast("ArrowStream", input)
-    return ScoredTable(_native.Session(keywords).score_table(table, keywords, progress))
+    # What is no table either is refused there.
+    return ScoredTable(_native.Session(keywords).score_table(cast("ArrowStream", input), keywords, progress))
 
 
 def _paths(input: object) -> list[str] | None:
