@@ -10,7 +10,7 @@ from clipgauge._encoder import Encoder
 from clipgauge._images import Normalized
 from clipgauge._typing import ArrowStream, Progress
 
-__all__: list[str]
+__all__ = ["VERSION", "ScoredTable", "Session", "columns", "fetch", "keywords", "run_command", "score_file"]
 
 VERSION: str
 
