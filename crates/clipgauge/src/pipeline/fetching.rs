@@ -196,6 +196,8 @@ impl Fetcher {
     /// Does it beside, unless the run is over first.
     fn spawn(&self, runtime: &tokio::runtime::Handle, work: impl Future<Output = ()> + Send + 'static) {
         let mut over = self.over.clone();
+        // Within the other's future it would be there twice.
+        let work = Box::pin(work);
         runtime.spawn(async move {
             tokio::select! {
                 () = work => {}
@@ -207,7 +209,8 @@ impl Fetcher {
 
     async fn fetch(self, row: Row, address: Address, ticket: Ticket) {
         let start = Instant::now();
-        let fetched = or_panic(self.sources.fetch(&address)).await;
+        // On its own, so that a row whose image is here and waits for its turn takes no room for fetching it.
+        let fetched = or_panic(Box::pin(self.sources.fetch(&address))).await;
         let took = start.elapsed();
         self.stats.stage(Stage::Fetch, 1, took);
         let fetch_ms = Some(milliseconds(took));
