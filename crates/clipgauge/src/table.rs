@@ -129,6 +129,15 @@ impl Record {
         }
     }
 
+    /// Whether it is a sample of a tar.
+    pub(crate) fn is_sample(&self) -> bool {
+        match self {
+            Self::Tar(_) => true,
+            Self::Part(PartRecord { record, .. }) => record.is_sample(),
+            _ => false,
+        }
+    }
+
     /// Tells the name of each column, or of each field of a row that has its own, and what it says as JSON. `header` has
     /// the names of the columns.
     pub(crate) fn fields(&self, header: &[String], told: &mut dyn FnMut(&str, &str)) {

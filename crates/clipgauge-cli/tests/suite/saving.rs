@@ -113,6 +113,7 @@ fn shards_are_scored_again_alike() {
     let json = json_of(sample);
     assert_eq!((key.as_str(), &json["key"], &json["__key__"]), ("000000021", &json!(key), &json!("000000024")));
     assert_eq!((&json["again"], &json["note"]), (&json["similarity"], &json!("note 23")));
+    assert_eq!(json["url"], "23.bmp", "where it came from, not the member's name");
 }
 
 /// A table of URLs: whole pictures, one of them twice, and rows that fail in several ways.

@@ -26,6 +26,9 @@ const QUALITY: u8 = 95;
 /// How many digits keys have at least, as in img2dataset.
 const KEY_DIGITS: usize = 9;
 
+/// Where a picture came from, as img2dataset calls it.
+const URL: &str = "url";
+
 /// What img2dataset calls the picture that it was before it was made smaller.
 const ORIGINAL: [&str; 2] = ["original_width", "original_height"];
 
@@ -66,10 +69,16 @@ impl Samples {
         let saved_size = smaller.as_ref().map_or(size, |(_, size)| Some(*size));
         let saved = smaller.as_ref().map_or(picture, |(saved, _)| saved);
 
+        let columns = row.origin.as_ref().map_or(&self.columns, |origin| &origin.columns);
+        let mut others: Vec<(String, String)> = Vec::new();
+        row.record.fields(columns, &mut |name, value| others.push((name.to_owned(), value.to_owned())));
+        // A sample's picture is a member of it; where that came from, its own JSON knows.
+        let url = others.iter().find(|(name, _)| row.record.is_sample() && name == URL);
+
         let mut fields = Fields::default();
         fields.add("key", &json(&key));
         fields.add("caption", &row.caption.as_deref().map_or_else(null, json));
-        fields.add("url", &address(row).map_or_else(null, json));
+        fields.add(URL, &url.map_or_else(|| address(row).map_or_else(null, json), |(_, value)| value.clone()));
         for (name, score) in self.scores.iter().zip(scores) {
             fields.add(name, &json_of(Cell::Score(Some(*score))));
         }
@@ -84,13 +93,10 @@ impl Samples {
             add_size(ORIGINAL, size);
         }
         fields.add("content_hash", &json_of(Cell::Hash(known.content_hash)));
-        let columns = row.origin.as_ref().map_or(&self.columns, |origin| &origin.columns);
-        row.record.fields(columns, &mut |name, value| {
-            let is_kept = self.kept.as_ref().is_none_or(|kept| kept.iter().any(|kept| kept == name));
-            if is_kept && !self.pair.iter().any(|column| column == name) {
-                fields.add(name, value);
-            }
-        });
+        let is_kept = |name: &String| self.kept.as_ref().is_none_or(|kept| kept.contains(name));
+        for (name, value) in others.iter().filter(|(name, _)| is_kept(name) && !self.pair.contains(name)) {
+            fields.add(name, value);
+        }
 
         let mut header = Header::new_ustar();
         header.set_mode(0o644);

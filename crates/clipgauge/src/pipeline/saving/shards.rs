@@ -49,13 +49,16 @@ impl ImageShards {
         });
         let mut shards = Self { saved: saved.clone(), prefix, current: None, shards: 0, images: 0 };
         let folder = &saved.folder;
-        if !folder.is_dir() {
-            fs::create_dir(folder).map_err(|source| match source.kind() {
-                io::ErrorKind::NotFound => {
-                    AtomicError::NoFolder { folder: folder.parent().unwrap_or(folder).to_owned(), path: folder.clone() }
-                }
+        // Another part of the table may make it at the same moment.
+        if let Err(source) = fs::create_dir(folder)
+            && !folder.is_dir()
+        {
+            let round = folder.parent().unwrap_or(folder).to_owned();
+            return Err(match source.kind() {
+                io::ErrorKind::NotFound => AtomicError::NoFolder { folder: round, path: folder.clone() },
                 _ => AtomicError::Write { path: folder.clone(), source },
-            })?;
+            }
+            .into());
         }
         shards.clear()?;
         shards.current = Some(shards.begin()?);
