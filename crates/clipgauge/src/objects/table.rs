@@ -20,7 +20,7 @@ use crate::source::FetchOptions;
 const STALL_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// What tables in buckets are reached by at the moment.
-static IN_USE: Mutex<Option<InUse>> = Mutex::new(None);
+static IN_USE: Mutex<Vec<InUse>> = Mutex::new(Vec::new());
 
 struct InUse {
     settings: StoreSettings,
@@ -46,7 +46,8 @@ impl TableStores {
             user_agent: options.user_agent.clone(),
         };
         let mut in_use = IN_USE.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(used) = in_use.as_ref().filter(|used| used.settings == settings)
+        in_use.retain(|used| used.stores.strong_count() > 0);
+        if let Some(used) = in_use.iter().find(|used| used.settings == settings)
             && let (Some(runtime), Some(stores)) = (used.runtime.upgrade(), used.stores.upgrade())
         {
             return Ok(Self { runtime, stores });
@@ -56,7 +57,7 @@ impl TableStores {
         let stores = Stores::new(&settings).map_err(io::Error::other)?;
         let new = Self { runtime: Arc::new(runtime), stores: Arc::new(stores) };
         let (runtime, stores) = (Arc::downgrade(&new.runtime), Arc::downgrade(&new.stores));
-        *in_use = Some(InUse { settings, runtime, stores });
+        in_use.push(InUse { settings, runtime, stores });
         Ok(new)
     }
 
