@@ -5,7 +5,7 @@ use std::fs;
 
 use clipgauge_core::family;
 use clipgauge_core::model_files::ModelFiles;
-use clipgauge_core::spec::{ImageSpec, ModelSpec};
+use clipgauge_core::spec::ImageSpec;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {
@@ -20,7 +20,7 @@ fuzz_target!(|data: &[u8]| {
     fs::write(folder.path().join("preprocessor_config.json"), preprocessor).expect("room");
     let files = ModelFiles::Folder(folder.path().to_owned());
     let _ = family::of(&files);
-    if let Ok(spec) = ModelSpec::read(&files) {
+    if let Ok(spec) = ImageSpec::read(&files) {
         assert!(spec.picture_size().is_none_or(|size| !size.contains(&0)));
     }
     let _ = family::describe(&files).map(|description| description.remarks());

@@ -1,12 +1,14 @@
 //! Delimited text: the output without the column is the input, byte for byte.
 #![no_main]
 
+mod difference;
 mod passthrough;
 
 use clipgauge::options::TableFormat;
 use clipgauge::table::Cell;
+use difference::{counts, without};
 use libfuzzer_sys::fuzz_target;
-use passthrough::{counts, options_of, pass_through, without};
+use passthrough::{options_of, pass_through};
 
 fuzz_target!(|data: &[u8]| {
     let Some((choice, text)) = data.split_first() else { return };
@@ -35,6 +37,11 @@ fuzz_target!(|data: &[u8]| {
             b'"' => left <= 1,
             _ => left == expected,
         };
-        assert!(is_as_it_should, "{left} of {:?} more: {:?}", char::from(byte), String::from_utf8_lossy(&written.bytes));
+        assert!(
+            is_as_it_should,
+            "{left} of {:?} more: {:?}",
+            char::from(byte),
+            String::from_utf8_lossy(&written.bytes)
+        );
     }
 });

@@ -18,8 +18,12 @@ fuzz_target!(|data: &[u8]| {
         }
     }
     let Ok(written) = pass_through(&options, Cell::Score(Some(0.5))) else { return };
-    assert!(written.bytes.len().is_multiple_of(10_240), "{} bytes", written.bytes.len());
-    file.as_file_mut().set_len(0).and_then(|()| file.reopen()).and_then(|mut file| file.write_all(&written.bytes)).expect("room");
+    assert!(written.bytes.len().is_multiple_of(10_240) && !written.is_ragged, "{} bytes", written.bytes.len());
+    file.as_file_mut()
+        .set_len(0)
+        .and_then(|()| file.reopen())
+        .and_then(|mut file| file.write_all(&written.bytes))
+        .expect("room");
     options.overwrite = true;
     let mut again = open(&options).unwrap_or_else(|error| panic!("what was written is refused: {error}"));
     let mut rows = 0;
