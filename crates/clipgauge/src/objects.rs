@@ -7,7 +7,7 @@ mod aws_profile;
 mod client;
 #[cfg(feature = "object-store")]
 mod list;
-#[cfg(feature = "object-store")]
+#[cfg(all(feature = "object-store", feature = "parquet"))]
 mod ranged;
 #[cfg(feature = "object-store")]
 mod service;
@@ -21,7 +21,7 @@ mod url;
 
 #[cfg(feature = "object-store")]
 pub(crate) use list::list;
-#[cfg(feature = "object-store")]
+#[cfg(all(feature = "object-store", feature = "parquet"))]
 pub(crate) use ranged::RangedObject;
 #[cfg(feature = "object-store")]
 pub(crate) use service::Answer;

@@ -1,6 +1,7 @@
 //! Tables in buckets: read from the beginning to the end, or in ranges. Reading blocks, as that of files does.
 
 use std::io::{self, Read};
+#[cfg(feature = "parquet")]
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
@@ -118,6 +119,7 @@ impl ObjectTable {
     }
 
     /// The bytes of a range that is in it.
+    #[cfg(feature = "parquet")]
     pub(crate) fn range(&self, range: Range<u64>) -> io::Result<Bytes> {
         let options = GetOptions { range: Some(range.into()), ..self.same() };
         let get = |client: Arc<dyn ObjectStore>, path| {
