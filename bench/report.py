@@ -21,7 +21,7 @@ STAGES = {
 NOTES = """\
 The scores of open_clip differ because its crop may lie a pixel aside, those of candle because its filter is another; int8
 rounds. Those of clipgauge differ by the JPEG decoder, whose pixels are a level off libjpeg-turbo's here and there; from
-equal pixels come equal scores to 1e-5 (`make conformance`). int8 starts later than f32: the weights are rounded then."""
+equal pixels come equal scores to 1e-5 (`make conformance`)."""
 
 
 def table(header: list[str], rows: list[list[str]]) -> str:
