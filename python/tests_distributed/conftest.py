@@ -69,6 +69,14 @@ class ImageServer:
             self.killed.append(pid)
             os.kill(pid, signal.SIGKILL)
 
+    def settled(self) -> int:
+        """How much it has served, once nothing has been asked for a second: workers outlive a job that is killed."""
+        served = -1
+        while served != self.served:
+            served = self.served
+            time.sleep(1)
+        return served
+
     def close(self) -> None:
         self._server.shutdown()
         self._server.server_close()

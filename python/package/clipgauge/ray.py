@@ -62,9 +62,9 @@ def score(
         rows_per_batch: Rows that an actor takes at once.
         actors: How many actors there are, or the least and the most; at most one for each node, if not given. Each holds
             a copy of the model.
-        num_cpus: The cores that Ray is to keep for an actor: all of a node's but one, if not given, so that reading and
-            writing have room. An actor works with as many threads as the node has cores, or with `num_cpus` if that is
-            given; `threads` overrides both.
+        num_cpus: The cores that Ray is to keep for an actor: all of a node's but two, if not given, so that reading and
+            writing have room, and the filter of Ray's checkpoints. An actor works with as many threads as the node has
+            cores, or with `num_cpus` if that is given; `threads` overrides both.
         max_restarts: How often an actor that died is started again, and its task tried again.
         attempts: A folder that all nodes share, in which actors note what they are at, so that a row that kills its
             process again and again is found and named; a folder for temporary files of each node, if not given.
@@ -96,7 +96,9 @@ def score(
         batch_size=rows_per_batch,
         zero_copy_batch=True,
         compute=ActorPoolStrategy(min_size=least, max_size=most),
-        num_cpus=max(1, cores - 1) if num_cpus is None else num_cpus,
+        # Ray starts actors first, and what finds no core free then waits for ever: tasks that read, which need one each, and
+        # the actor that leaves out what is in a checkpoint, which keeps one.
+        num_cpus=max(0, cores - 2) if num_cpus is None else num_cpus,
         max_restarts=max_restarts,
         max_task_retries=max_restarts,
         **(ray_remote_args or {}),
