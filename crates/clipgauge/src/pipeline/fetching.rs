@@ -34,6 +34,10 @@ use crate::table::ReadTable;
 /// The memory that rows between reading and writing may take, in KiB.
 const ROWS_BUDGET: usize = 64 << 10;
 
+/// How much of that has to be free before rows are read again, once it was all taken, in KiB. A thread that is woken for
+/// each row that is written spends more on waking than on reading.
+const ROWS_PIECE: usize = ROWS_BUDGET / 16;
+
 /// The least that a row counts for, in KiB: what its task takes, whatever the row's size.
 const ROW_COST: usize = 4;
 
@@ -175,7 +179,7 @@ impl Fetcher {
             let Some(mut row) = table.read()? else { return known.end() };
             self.stats.stage(Stage::Read, 1, start.elapsed());
             let cost = kib(row.size()).clamp(ROW_COST, ROWS_BUDGET);
-            let Ok(admitted) = runtime.block_on(acquire(&self.rows_budget, cost)) else { break };
+            let Ok(admitted) = runtime.block_on(admit(&self.rows_budget, cost)) else { break };
             let hash = known.hash(&row);
             let ticket = Ticket::new(index, hash, table.position(), admitted);
             let taken_over = known.of(index, &row, hash)?;
@@ -294,6 +298,15 @@ async fn or_panic(fetch: impl Future<Output = Result<ImageBytes, RowError>>) -> 
 
 fn kib(bytes: usize) -> usize {
     bytes.div_ceil(1024)
+}
+
+/// Room for the next row. All that is under way ends without it, so that there is always a piece in the end.
+async fn admit(budget: &Arc<Semaphore>, kib: usize) -> Result<OwnedSemaphorePermit, tokio::sync::AcquireError> {
+    if budget.available_permits() >= kib {
+        return acquire(budget, kib).await;
+    }
+    let mut piece = acquire(budget, kib.max(ROWS_PIECE)).await?;
+    Ok(piece.split(kib).expect("the piece is as large"))
 }
 
 async fn acquire(budget: &Arc<Semaphore>, kib: usize) -> Result<OwnedSemaphorePermit, tokio::sync::AcquireError> {
