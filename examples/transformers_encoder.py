@@ -24,7 +24,8 @@ class TransformersEncoder:
 
     def __init__(self, model: str) -> None:
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
-        self.model = CLIPModel.from_pretrained(model).eval().to(self.device)
+        # transformers 5 computes in the type that the weights are stored in, which may have 16 bits only.
+        self.model = CLIPModel.from_pretrained(model).float().eval().to(self.device)
 
     @torch.inference_mode()
     def encode_images(self, pixels: np.ndarray) -> np.ndarray:

@@ -96,8 +96,8 @@ def score(
         batch_size=rows_per_batch,
         zero_copy_batch=True,
         compute=ActorPoolStrategy(min_size=least, max_size=most),
-        # Ray starts actors first, and what finds no core free then waits for ever: tasks that read, which need one each, and
-        # the actor that leaves out what is in a checkpoint, which keeps one.
+        # Ray starts actors first, and what finds no core free then waits for ever: tasks that read, which need one each,
+        # and the actor that leaves out what is in a checkpoint, which keeps one.
         num_cpus=max(0, cores - 2) if num_cpus is None else num_cpus,
         max_restarts=max_restarts,
         max_task_retries=max_restarts,
