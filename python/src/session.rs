@@ -24,7 +24,10 @@ fn table() -> Input {
 
 /// Scores and embeds. Its calls let other threads of Python work, and end early at a signal.
 #[pyclass(frozen, module = "clipgauge._native")]
-pub(crate) struct Session(Inner);
+pub(crate) struct Session {
+    inner: Inner,
+    columns: usize,
+}
 
 #[pymethods]
 impl Session {
@@ -33,6 +36,7 @@ impl Session {
     #[pyo3(signature = (keywords, encoder=None))]
     fn new(py: Python<'_>, keywords: &Bound<'_, PyDict>, encoder: Option<Py<PyAny>>) -> PyResult<Self> {
         let options = options::score_options(table(), None, keywords)?;
+        let columns = options.score_columns().len();
         let loaded = wait(py, None, |progress, cancel| match encoder {
             None => Inner::load(&options, progress, cancel),
             Some(encoder) => {
@@ -40,19 +44,25 @@ impl Session {
                 Inner::with_encoder(&options, made, progress, cancel)
             }
         })?;
-        loaded.map(Self).map_err(|error| errors::of_run(py, &error))
+        loaded.map(|inner| Self { inner, columns }).map_err(|error| errors::of_run(py, &error))
+    }
+
+    /// How many scores a pair gets: one for each model and metric.
+    #[getter]
+    fn columns(&self) -> usize {
+        self.columns
     }
 
     /// How many numbers an embedding has.
     #[getter]
     fn embedding_width(&self) -> usize {
-        self.0.spec().embedding_width
+        self.inner.spec().embedding_width
     }
 
     /// How a text is cut: the most tokens it may have.
     #[getter]
     fn context_length(&self) -> usize {
-        self.0.spec().text.context_length
+        self.inner.spec().text.context_length
     }
 
     /// Scores of pairs, and the pairs that failed.
@@ -66,7 +76,7 @@ impl Session {
     ) -> PyResult<(Bound<'py, PyArray1<f32>>, Vec<Failure>)> {
         let pairs = images(&pairs)?.into_iter().zip(captions);
         let pairs = pairs.map(|(image, caption)| PairRow { image, caption }).collect();
-        let scored = wait(py, progress, |progress, cancel| self.0.score(pairs, progress, cancel))?;
+        let scored = wait(py, progress, |progress, cancel| self.inner.score(pairs, progress, cancel))?;
         let Parted { numbers, failures, .. } = parted(scored.map_err(|error| errors::of_run(py, &error))?, 1);
         Ok((numbers.into_pyarray(py), failures))
     }
@@ -80,7 +90,7 @@ impl Session {
         progress: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Vectors<'py>> {
         let pictures = images(&pictures)?;
-        let embedded = wait(py, progress, |progress, cancel| self.0.embed_images(pictures, progress, cancel))?;
+        let embedded = wait(py, progress, |progress, cancel| self.inner.embed_images(pictures, progress, cancel))?;
         vectors(py, parted(embedded.map_err(|error| errors::of_run(py, &error))?, self.embedding_width()))
     }
 
@@ -92,7 +102,7 @@ impl Session {
         texts: Vec<Option<String>>,
         progress: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Vectors<'py>> {
-        let embedded = wait(py, progress, |progress, cancel| self.0.embed_texts(&texts, progress, cancel))?;
+        let embedded = wait(py, progress, |progress, cancel| self.inner.embed_texts(&texts, progress, cancel))?;
         vectors(py, parted(embedded.map_err(|error| errors::of_run(py, &error))?, self.embedding_width()))
     }
 
@@ -110,9 +120,13 @@ impl Session {
                 b.shape()
             )));
         }
+        // A slice is also had of columns that follow each other.
+        if !a.is_c_contiguous() || !b.is_c_contiguous() {
+            return Err(PyValueError::new_err("vectors are compared row by row: the rows have to follow each other"));
+        }
         let (width, a, b) = (a.shape()[1].max(1), a.as_slice()?, b.as_slice()?);
         let scores: Vec<f32> =
-            a.chunks_exact(width).zip(b.chunks_exact(width)).map(|(a, b)| self.0.compare(a, b)).collect();
+            a.chunks_exact(width).zip(b.chunks_exact(width)).map(|(a, b)| self.inner.compare(a, b)).collect();
         Ok(scores.into_pyarray(py))
     }
 
@@ -127,7 +141,8 @@ impl Session {
     ) -> PyResult<ScoredTable> {
         let options = options::score_options(table(), None, keywords)?;
         let batches = arrow::reader(batches)?;
-        let scored = wait(py, progress, |progress, cancel| self.0.score_batches(batches, &options, progress, cancel))?;
+        let scored =
+            wait(py, progress, |progress, cancel| self.inner.score_batches(batches, &options, progress, cancel))?;
         ScoredTable::new(scored.map_err(|error| errors::of_run(py, &error))?)
     }
 }

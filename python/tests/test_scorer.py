@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import io
 import json
+import multiprocessing
 import pickle
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -11,10 +13,13 @@ import clipgauge
 import numpy as np
 import pandas as pd
 import PIL.Image
+import pyarrow as pa
 import pytest
 from conftest import EXAMPLES
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from conftest import Examples
     from numpy.typing import NDArray
 
@@ -129,10 +134,12 @@ def test_failures_are_nan_or_raised_or_returned(scorer: clipgauge.Scorer, exampl
         ("a.png", ["a"], TypeError, "`images` has to be a list"),
         (["a.png"], "a", TypeError, "`captions` has to be a list"),
         ([7], ["a"], TypeError, "an image cannot be a int"),
-        (["a.png"], [7], TypeError, "`captions` has a int"),
+        (["a.png", 7], ["a", "b"], TypeError, "at index 1"),
+        (np.zeros((4, 4, 3), np.uint8), ["a"], TypeError, "put it into a list"),
+        (["a.png"], [7], TypeError, "`captions` has a int among its texts, at index 0"),
         (["a.png"], [], ValueError, "1 images and 0 captions"),
         ([np.zeros((4, 4, 3), np.float32)], ["a"], ValueError, "of float32"),
-        ([np.zeros((4, 4), np.uint8)], ["a"], ValueError, r"this one is \[4, 4\]"),
+        ([np.zeros((4, 4), np.uint8)], ["a"], ValueError, r"this one \(at index 0\) is \[4, 4\]"),
         ([np.zeros((0, 4, 3), np.uint8)], ["a"], ValueError, "not empty"),
     ],
 )
@@ -141,6 +148,102 @@ def test_mistakes_of_the_caller_are_raised(
 ) -> None:
     with pytest.raises(error, match=message):
         scorer.score(images, captions)
+
+
+def test_pictures_of_pillow_that_cannot_be_read_are_failures(scorer: clipgauge.Scorer, examples: Examples) -> None:
+    whole = Path(next(image for image in examples.images if image.endswith(".jpg"))).read_bytes()
+    closed = PIL.Image.open(io.BytesIO(whole))
+    closed.close()
+    pictures: list[Any] = [
+        PIL.Image.open(io.BytesIO(whole[: len(whole) // 2])),
+        PIL.Image.new("RGB", (0, 4)),
+        closed,
+        examples.images[0],
+        np.float32("nan"),
+        pd.NaT,
+    ]
+    scores, errors = scorer.score(pictures, ["a cat"] * 6, errors="return")
+    assert list(np.isnan(scores)) == [True, True, True, False, True, True]
+    kinds = ["truncated", "corrupt", "corrupt", None, "no_image", "no_image"]
+    assert [error and error.kind for error in errors] == kinds
+    with pytest.raises(clipgauge.RowError, match=r"row 0: .*truncated"):
+        scorer.embed_images(pictures, errors="raise")
+
+
+def test_columns_of_pyarrow_are_lists(scorer: clipgauge.Scorer, examples: Examples) -> None:
+    table = pa.table({"image": [*examples.images[:2], None], "caption": ["a cat", None, "a dog"]})
+    scores = scorer.score(table["image"], table["caption"])
+    np.testing.assert_array_equal(scores[:1], scorer.score(examples.images[:1], ["a cat"]))
+    assert np.isnan(scores[1:]).all()
+
+
+def test_what_errors_cannot_be_is_told_before_the_work(scorer: clipgauge.Scorer) -> None:
+    class Hook:
+        def update(self, rows: int) -> None:
+            raise AssertionError(rows)
+
+    calls: list[Callable[[], object]] = [
+        lambda: scorer.score(["a.png"], ["a"], errors="ignore", progress=Hook()),  # type: ignore[call-overload]
+        lambda: scorer.embed_images(["a.png"], errors="ignore", progress=Hook()),  # type: ignore[call-overload]
+        lambda: scorer.embed_texts(["a"], errors="ignore", progress=Hook()),  # type: ignore[call-overload]
+    ]
+    for call in calls:
+        with pytest.raises(clipgauge.OptionsError, match="not 'ignore'"):
+            call()
+
+
+def test_several_metrics_are_for_tables(scorer: clipgauge.Scorer, examples: Examples) -> None:
+    several = clipgauge.Scorer("pictoclip", metric=["cosine", "dot"])  # type: ignore[arg-type]
+    vectors = scorer.embed_texts(["a cat"])
+    calls: list[Callable[[], object]] = [
+        lambda: several.score(examples.images[:1], ["a cat"]),
+        lambda: several.embed_texts(["a cat"]),
+        lambda: several.compare(vectors, vectors),
+    ]
+    for call in calls:
+        with pytest.raises(clipgauge.OptionsError, match="several scores"):
+            call()
+    table = pa.table({"image": examples.images[:1], "caption": ["a cat"]})
+    scored = pa.table(several.score_batch(table, image_column="image"))
+    assert scored.column_names == ["image", "caption", "similarity:cosine", "similarity:dot"]
+
+
+def test_vectors_are_compared_however_they_lie(scorer: clipgauge.Scorer) -> None:
+    a, b = scorer.embed_texts(["a cat", "a dog", "a car"]), scorer.embed_texts(["a dog", "a cat", "a bus"])
+    expected = scorer.compare(a, b)
+    forms: dict[str, Any] = {
+        "columns first": np.asfortranarray(a),
+        "a view": np.repeat(a, 2, axis=0)[::2],
+        "64 bits": a.astype(np.float64),
+        "lists": a.tolist(),
+        "pandas": pd.DataFrame(a).to_numpy(),
+    }
+    for name, form in forms.items():
+        np.testing.assert_array_equal(scorer.compare(form, b), expected, err_msg=name)
+    np.testing.assert_array_equal(scorer.compare(a[::-1], b[::-1]), expected[::-1])
+    with pytest.raises(ValueError, match=r"this one is \[\d+\]"):
+        scorer.compare(a[0], b[0])
+
+
+def _scored_in_a_fork(images: list[str], captions: list[str]) -> NDArray[np.float32]:
+    assert _INHERITED is not None
+    return _INHERITED.score(images, captions)
+
+
+_INHERITED: clipgauge.Scorer | None = None
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_scorer_works_in_a_fork(
+    scorer: clipgauge.Scorer, examples: Examples, scores: NDArray[np.float32], image_server: str
+) -> None:
+    global _INHERITED
+    _INHERITED = scorer
+    urls = [f"{image_server}/{Path(image).relative_to(EXAMPLES).as_posix()}" for image in examples.images]
+    with multiprocessing.get_context("fork").Pool(2) as pool:
+        results = pool.starmap_async(_scored_in_a_fork, [(urls, examples.captions)] * 2).get(timeout=60)
+    for result in results:
+        np.testing.assert_array_equal(result, scores)
 
 
 def test_options_that_mean_nothing_are_refused() -> None:

@@ -166,6 +166,10 @@ def test_what_is_no_table_is_refused(table: pa.Table, tmp_path: Path, scorer: cl
         clipgauge.score_table([1], model="pictoclip")  # type: ignore[list-item]
     with pytest.raises(clipgauge.OptionsError, match="give `output`"):
         clipgauge.score_table("pairs.csv", model="pictoclip")
+    with pytest.raises(clipgauge.OptionsError, match="list of tables is empty"):
+        clipgauge.score_table([], tmp_path / "out.csv", model="pictoclip")
+    with pytest.raises(clipgauge.OptionsError, match="`errors` is the file"):
+        clipgauge.score_table(table, model="pictoclip", errors="raise")
     with pytest.raises(clipgauge.OptionsError, match="given back"):
         clipgauge.score_table(table, tmp_path / "out.csv", model="pictoclip")
     with pytest.raises(clipgauge.OptionsError, match="--resume is about tables in files"):

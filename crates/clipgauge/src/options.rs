@@ -344,7 +344,10 @@ impl ScoreOptions {
                 return Err(OptionsError::SamePath { path, names: ["the input", what] });
             }
             if let Some((path, other)) = outputs.insert(file, (path.clone(), what)) {
-                return Err(OptionsError::SamePath { path, names: [other, what] });
+                return Err(match other == what {
+                    true => OptionsError::OutputTwice { path },
+                    false => OptionsError::SamePath { path, names: [other, what] },
+                });
             }
         }
         Ok(())
@@ -480,6 +483,12 @@ pub enum OptionsError {
         column: String,
         /// The flags that name it.
         flags: [&'static str; 2],
+    },
+    /// Two tables would be written to one place.
+    #[error("{} would be the output of two tables; name each table once, and two of one name in runs of their own", path.display())]
+    OutputTwice {
+        /// The place.
+        path: PathBuf,
     },
     /// One file would be written over another.
     #[error("{} cannot be {} and {} at once; give one of them another name", path.display(), names[0], names[1])]

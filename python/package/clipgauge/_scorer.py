@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import logging
+import os
 from typing import TYPE_CHECKING, Any, Callable, Literal, overload
+
+import numpy as np
 
 from clipgauge import _native
 from clipgauge._errors import OptionsError, RowError
@@ -15,12 +18,11 @@ from clipgauge._table import ScoredTable
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    import numpy as np
-    from numpy.typing import NDArray
+    from numpy.typing import ArrayLike, NDArray
     from typing_extensions import Unpack
 
     from clipgauge._encoder import Encoder
-    from clipgauge._images import ImageLike
+    from clipgauge._images import Broken, ImageLike
     from clipgauge._options import Metric, Precision
     from clipgauge._typing import ArrowStream, Progress
 
@@ -43,7 +45,8 @@ class Scorer:
 
     An image is a URL, a path, a `data:` URI, a picture file's bytes, a `PIL.Image`, or an array `[height, width, 3]` of
     `uint8`. Relative paths start at the working folder. Images are fetched, decoded and encoded by threads of the
-    engine's, without Python's lock; ctrl-C ends a call cleanly. A scorer may be used from several threads.
+    engine's, without Python's lock; ctrl-C ends a call cleanly. A scorer may be used from several threads, and be handed
+    to other processes; one that is inherited by `fork` loads its model anew at its first use there.
 
     Args:
         model: `pictoclip` (bundled), a folder, an id of the Hugging Face hub, or another tool's name for a model.
@@ -86,8 +89,31 @@ class Scorer:
             **options,
         }
         self._encoder = encoder
-        self._session = _native.Session(self._keywords, encoder)
+        self._load()
+
+    def _load(self) -> None:
+        self._loaded = _native.Session(self._keywords, self._encoder)
+        self._process = os.getpid()
         _LOG.info("loaded %s", self)
+
+    @property
+    def _session(self) -> _native.Session:
+        if self._process != os.getpid():
+            # A fork has the memory, but not the threads that fetch, and what they had locked stays so: not even to end
+            # them would be safe.
+            self._inherited = self._loaded
+            self._load()
+        return self._loaded
+
+    def _session_of_one(self) -> _native.Session:
+        session = self._session
+        if session.columns > 1:
+            msg = (
+                "with several models or metrics a pair has several scores, which only tables have room for: "
+                "use `score_batch` or `score_table`, or a `Scorer` for each"
+            )
+            raise OptionsError(msg)
+        return session
 
     def __repr__(self) -> str:
         # A header may be a secret.
@@ -154,11 +180,13 @@ class Scorer:
             ValueError: There are more images than captions, or fewer.
 
         """
-        pictures, texts = normalized_images(images), normalized_texts(captions, "captions")
+        _check(errors)
+        session = self._session_of_one()
+        (pictures, broken), texts = normalized_images(images), normalized_texts(captions, "captions")
         if len(pictures) != len(texts):
             msg = f"there are {len(pictures)} images and {len(texts)} captions: each image needs its own"
             raise ValueError(msg)
-        return _results(self._session.score(pictures, texts, progress), errors)
+        return _results(session.score(pictures, texts, progress), errors, broken)
 
     @overload
     def embed_images(
@@ -182,7 +210,10 @@ class Scorer:
 
         Arguments, results and errors are as for `score`; the vector of an image that failed is NaN throughout.
         """
-        return _results(self._session.embed_images(normalized_images(images), progress), errors)
+        _check(errors)
+        session = self._session_of_one()
+        pictures, broken = normalized_images(images)
+        return _results(session.embed_images(pictures, progress), errors, broken)
 
     @overload
     def embed_texts(
@@ -206,9 +237,11 @@ class Scorer:
 
         Arguments, results and errors are as for `score`; the vector of a text that failed is NaN throughout.
         """
-        return _results(self._session.embed_texts(normalized_texts(texts, "texts"), progress), errors)
+        _check(errors)
+        session = self._session_of_one()
+        return _results(session.embed_texts(normalized_texts(texts, "texts"), progress), errors, {})
 
-    def compare(self, a: Array, b: Array) -> Array:
+    def compare(self, a: ArrayLike, b: ArrayLike) -> Array:
         """
         Compare the vectors of two arrays by the metric, row by row: two texts, two images, or one of each.
 
@@ -220,10 +253,10 @@ class Scorer:
             A score for each row, `[count]`.
 
         Raises:
-            ValueError: The arrays are not of one shape.
+            ValueError: The arrays are not of one shape, or have no numbers.
 
         """
-        return self._session.compare(a, b)
+        return self._session_of_one().compare(_vectors(a), _vectors(b))
 
     def score_batch(
         self, batch: ArrowStream, *, progress: Progress | None = None, **options: Unpack[TableOptions]
@@ -261,18 +294,37 @@ def _restored(keywords: dict[str, Any], encoder: Encoder | None) -> Scorer:
     return Scorer(**keywords, encoder=encoder, spec=spec)
 
 
-def _results(results: tuple[Array, list[tuple[int, str, str, bool]]], errors: Errors) -> Array | Results:
+def _vectors(array: ArrayLike) -> Array:
+    vectors = np.ascontiguousarray(array, dtype=np.float32)
+    if vectors.ndim != 2:
+        msg = f"vectors are an array [count, width]; this one is {list(vectors.shape)}"
+        raise ValueError(msg)
+    return vectors
+
+
+def _check(errors: Errors) -> None:
+    """Refuse what `errors` cannot be, before the work."""
+    if errors not in ("nan", "raise", "return"):
+        msg = f'`errors` is "nan", "raise" or "return", not {errors!r}'
+        raise OptionsError(msg)
+
+
+def _results(
+    results: tuple[Array, list[tuple[int, str, str, bool]]], errors: Errors, broken: dict[int, Broken]
+) -> Array | Results:
     array, failures = results
+    # What was broken came to the engine as missing.
+    failures = [
+        (index, *broken[index], False) if index in broken else (index, kind, message, is_transient)
+        for index, kind, message, is_transient in failures
+    ]
     if errors == "nan":
         return array
     if errors == "raise":
         if failures:
             raise RowError(*failures[0])
         return array
-    if errors == "return":
-        beside: list[RowError | None] = [None] * len(array)
-        for failure in failures:
-            beside[failure[0]] = RowError(*failure)
-        return array, beside
-    msg = f'`errors` is "nan", "raise" or "return", not {errors!r}'
-    raise OptionsError(msg)
+    beside: list[RowError | None] = [None] * len(array)
+    for failure in failures:
+        beside[failure[0]] = RowError(*failure)
+    return array, beside

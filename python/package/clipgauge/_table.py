@@ -103,6 +103,15 @@ def score_table(
 
     """
     keywords = dict(options)
+    if keywords.get("errors") in ("nan", "raise", "return"):
+        msg = (
+            "`errors` is the file that lists the rows which failed; in a table, a row that fails has no score, and its "
+            "kind of error is in the `error_column`"
+        )
+        raise OptionsError(msg)
+    if isinstance(input, (list, tuple)) and not input:
+        msg = "the list of tables is empty"
+        raise OptionsError(msg)
     paths = _paths(input)
     if paths is not None:
         if output is None and not keywords.get("in_place"):

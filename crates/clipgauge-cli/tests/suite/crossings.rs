@@ -84,6 +84,7 @@ fn what_is_for_one_table_is_refused() {
         ("a.csv b.csv --in-place --limit 3", "--limit is about the rows of all tables"),
         ("a.csv b.csv --in-place --top-fraction 0.5", "--top-fraction is about the rows of all tables"),
         ("a.csv b.csv -o ./ --sample 3", "--sample is about the rows of all tables"),
+        ("a.csv a.csv --in-place", "a.csv would be the output of two tables; name each table once"),
     ] {
         let before = bench.names();
         let ran = bench.run(&format!("score {args} {FLAGS}")).expect_code(2);

@@ -192,11 +192,12 @@ fn shards_with_nothing_to_score_are_told() {
     let mut header = Header::new_gnu();
     header.set_size(1);
     builder.append_data(&mut header, "1.npy", &b"x"[..]).expect("appended");
-    let bench = Bench::new().with("a.tar", builder.into_inner().expect("whole"));
+    let bench = Bench::new().with("a.tar", builder.into_inner().expect("whole")).with("empty.tar", b"");
     for (args, told) in [
         ("a.tar", "a.tar: none of the first samples has a picture (there are `.npy`)"),
         ("a.tar --image-column jpg", "a.tar: none of the first samples has a member `.jpg` (there are `.npy`)"),
         ("a.tar --image-column npy", "none of the first samples has a `.txt` or a field `caption` in its JSON"),
+        ("empty.tar", "empty.tar is a file of 0 bytes, not a tar; a tar has a kilobyte of zeros at its end"),
         ("missing-{0..3}.tar", "missing-0.tar cannot be read"),
     ] {
         let ran = bench.run(&format!("score {args} {FLAGS}"));

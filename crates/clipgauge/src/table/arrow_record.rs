@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
-use arrow_array::{Array, RecordBatch};
+use arrow_array::{Array, ArrayRef, RecordBatch};
 use arrow_cast::display::{ArrayFormatter, FormatOptions};
 use arrow_schema::DataType;
 
@@ -54,7 +54,7 @@ impl ArrowRecord {
         let cell = |array: &Arc<dyn Array>| {
             let mut text = String::new();
             match array.data_type() {
-                _ if array.is_null(self.row) || is_binary(array.data_type()) => return None,
+                data_type if is_missing(array, self.row) || is_binary(data_type) => return None,
                 data_type if data_type.is_nested() => write_json(&mut text, array, self.row),
                 _ => text = shown(array, self.row),
             }
@@ -62,6 +62,11 @@ impl ArrowRecord {
         };
         self.rows.batch.columns().iter().map(cell).collect()
     }
+}
+
+/// Whether there is no value. A column of the type that has none keeps no list of them.
+fn is_missing(array: &dyn Array, row: usize) -> bool {
+    array.is_null(row) || array.data_type() == &DataType::Null
 }
 
 fn is_binary(data_type: &DataType) -> bool {
@@ -72,10 +77,26 @@ fn is_binary(data_type: &DataType) -> bool {
     }
 }
 
-/// A scalar as text; dates and times as in ISO 8601.
+/// A scalar as text; dates and times as in ISO 8601, those of a zone that has a name in UTC.
 fn shown(array: &dyn Array, row: usize) -> String {
     let options = FormatOptions::default().with_display_error(true);
-    ArrayFormatter::try_new(array, &options).map_or_else(|_| String::new(), |format| format.value(row).to_string())
+    match ArrayFormatter::try_new(array, &options) {
+        Ok(format) => format.value(row).to_string(),
+        // Only offsets are known to it. The values themselves are of UTC in every zone.
+        Err(error) => in_utc(&*array.slice(row, 1))
+            .and_then(|one| Some(ArrayFormatter::try_new(&one, &options).ok()?.value(0).to_string()))
+            .unwrap_or_else(|| error.to_string()),
+    }
+}
+
+/// Times of a zone as those of UTC.
+fn in_utc(array: &dyn Array) -> Option<ArrayRef> {
+    let plain = match array.data_type() {
+        DataType::Dictionary(_, values) => arrow_cast::cast(array, values).ok()?,
+        _ => array.slice(0, array.len()),
+    };
+    let DataType::Timestamp(unit, Some(_)) = plain.data_type() else { return None };
+    arrow_cast::cast(&plain, &DataType::Timestamp(*unit, Some("+00:00".into()))).ok()
 }
 
 /// Writes a value as JSON: what JSON has no kind for becomes text, and binaries null.
@@ -89,7 +110,7 @@ pub(super) fn write_json(out: &mut String, array: &dyn Array, row: usize) {
         out.push(']');
     };
     match array.data_type() {
-        data_type if array.is_null(row) || is_binary(data_type) => out.push_str("null"),
+        data_type if is_missing(array, row) || is_binary(data_type) => out.push_str("null"),
         DataType::List(_) => list(out, &array.as_list::<i32>().value(row)),
         DataType::LargeList(_) => list(out, &array.as_list::<i64>().value(row)),
         DataType::FixedSizeList(..) => list(out, &array.as_fixed_size_list().value(row)),
@@ -116,5 +137,64 @@ pub(super) fn write_json(out: &mut String, array: &dyn Array, row: usize) {
                 _ => out.push_str(&serde_json::Value::from(text).to_string()),
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow_array::types::Int8Type;
+    use arrow_array::{
+        DictionaryArray, Int8Array, ListArray, NullArray, TimestampMicrosecondArray, TimestampMillisecondArray,
+        TimestampNanosecondArray, TimestampSecondArray,
+    };
+    use arrow_buffer::OffsetBuffer;
+    use arrow_schema::Field;
+
+    use super::*;
+
+    /// 2020-01-01 12:30:01 in UTC.
+    const SECONDS: i64 = 1_577_881_801;
+
+    #[test]
+    fn times_are_told_whatever_their_zone_is_called() {
+        let zones = [
+            (None, "2020-01-01T12:30:01"),
+            (Some("+00:00"), "2020-01-01T12:30:01Z"),
+            (Some("+02:00"), "2020-01-01T14:30:01+02:00"),
+            (Some("UTC"), "2020-01-01T12:30:01Z"),
+            (Some("Europe/Paris"), "2020-01-01T12:30:01Z"),
+            (Some("no zone at all"), "2020-01-01T12:30:01Z"),
+        ];
+        for (zone, expected) in zones {
+            let of = |scale: i64| vec![0, SECONDS * scale];
+            let arrays: [ArrayRef; 4] = [
+                Arc::new(TimestampSecondArray::from(of(1)).with_timezone_opt(zone)),
+                Arc::new(TimestampMillisecondArray::from(of(1_000)).with_timezone_opt(zone)),
+                Arc::new(TimestampMicrosecondArray::from(of(1_000_000)).with_timezone_opt(zone)),
+                Arc::new(TimestampNanosecondArray::from(of(1_000_000_000)).with_timezone_opt(zone)),
+            ];
+            for array in arrays {
+                let data_type = array.data_type().clone();
+                assert_eq!(shown(&array, 1), expected, "{data_type}");
+                let field = Arc::new(Field::new_list_field(data_type.clone(), true));
+                let list = ListArray::new(field, OffsetBuffer::from_lengths([2]), Arc::clone(&array), None);
+                let mut json = String::new();
+                write_json(&mut json, &list, 0);
+                assert!(json.ends_with(&format!(",\"{expected}\"]")), "{data_type}: {json}");
+                let keys = Int8Array::from(vec![1]);
+                let dictionary = DictionaryArray::<Int8Type>::new(keys, array);
+                assert_eq!(shown(&dictionary, 0), expected, "{data_type} in a dictionary");
+            }
+        }
+    }
+
+    #[test]
+    fn a_column_of_nothing_has_no_values() {
+        let nothing = NullArray::new(2);
+        let mut json = String::new();
+        write_json(&mut json, &nothing, 1);
+        assert_eq!(json, "null");
+        let batch = RecordBatch::try_from_iter([("nothing", Arc::new(nothing) as ArrayRef)]).expect("one column");
+        assert_eq!(ArrowRecord { rows: Rows::new(batch), row: 1 }.texts(), [None]);
     }
 }

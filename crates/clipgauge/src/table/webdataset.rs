@@ -157,7 +157,7 @@ pub(super) fn open(
     Ok((reader, layout))
 }
 
-/// Refuses what is compressed, which is known by its first bytes.
+/// Refuses what is compressed, which is known by its first bytes, and what has none.
 fn begin(mut input: Box<dyn Read + Send>, name: &str) -> Result<Box<dyn Read + Send>, TableError> {
     let mut start = Vec::new();
     let read = input.by_ref().take(4).read_to_end(&mut start);
@@ -165,6 +165,7 @@ fn begin(mut input: Box<dyn Read + Send>, name: &str) -> Result<Box<dyn Read + S
     let (what, remedy) = match start.as_slice() {
         [0x1F, 0x8B, ..] => ("a gzip file", "name it .tar.gz, or send it through `gzip -dc`"),
         [0x28, 0xB5, 0x2F, 0xFD] => ("a Zstandard file", "name it .tar.zst, or send it through `zstd -dc`"),
+        [] => ("a file of 0 bytes", "a tar has a kilobyte of zeros at its end even if it is empty: fetch it again"),
         _ => return Ok(Box::new(io::Cursor::new(start).chain(input))),
     };
     Err(TableError::NotTar { name: name.to_owned(), what, remedy })
