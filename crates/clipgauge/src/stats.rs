@@ -74,6 +74,9 @@ pub struct Stats {
     dropped: [AtomicU64; DropReason::ALL.len()],
     truncated_captions: AtomicU64,
     ragged_rows: AtomicU64,
+    /// The number of the first row with a quote that is never closed; 0 if there is none.
+    open_quote: AtomicU64,
+    not_utf8_rows: AtomicU64,
     not_numbers: AtomicU64,
     nanoseconds: [AtomicU64; Stage::ALL.len()],
     items: [AtomicU64; Stage::ALL.len()],
@@ -99,6 +102,8 @@ impl Stats {
             dropped: [const { AtomicU64::new(0) }; _],
             truncated_captions: AtomicU64::new(0),
             ragged_rows: AtomicU64::new(0),
+            open_quote: AtomicU64::new(0),
+            not_utf8_rows: AtomicU64::new(0),
             not_numbers: AtomicU64::new(0),
             nanoseconds: [const { AtomicU64::new(0) }; _],
             items: [const { AtomicU64::new(0) }; _],
@@ -144,6 +149,17 @@ impl Stats {
     /// A row had another number of fields than the header.
     pub fn ragged_row(&self) {
         add(&self.ragged_rows, 1);
+    }
+
+    /// The last row of a table has a quote that is never closed.
+    pub fn open_quote(&self, row: u64) {
+        // The first of several tables counts; there is no harm in either.
+        let _ = self.open_quote.compare_exchange(0, row, Ordering::Relaxed, Ordering::Relaxed);
+    }
+
+    /// A row has bytes that are no UTF-8.
+    pub fn not_utf8_row(&self) {
+        add(&self.not_utf8_rows, 1);
     }
 
     /// A stage worked for so long, on so many rows, pictures or captions. Times of threads that work at once add up.

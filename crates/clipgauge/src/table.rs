@@ -168,6 +168,24 @@ impl Record {
             _ => false,
         }
     }
+
+    /// Whether the record ends with its table, within a quote: it has all lines since then in one cell.
+    pub fn has_open_quote(&self) -> bool {
+        match self {
+            Self::Delimited(record) => record.has_open_quote(),
+            Self::Part(PartRecord { record, .. }) => record.has_open_quote(),
+            _ => false,
+        }
+    }
+
+    /// Whether its texts can be read as they stand. What is not UTF-8 of them was replaced where it is read.
+    pub fn is_utf8(&self) -> bool {
+        match self {
+            Self::Delimited(record) => record.is_utf8(),
+            Self::Part(PartRecord { record, .. }) => record.is_utf8(),
+            _ => true,
+        }
+    }
 }
 
 /// How far a table was read: together, enough to guess how many rows there are.

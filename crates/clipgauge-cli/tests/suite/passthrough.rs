@@ -42,6 +42,24 @@ fn through_files_and_pipes() {
 }
 
 #[test]
+fn what_may_have_been_read_otherwise_than_it_was_meant_is_told() {
+    let bench = Bench::new()
+        .with("open.csv", "url,caption\na,b\nc,\"d\ne,f\n")
+        .with("latin-1.csv", b"url,caption\na,\xe9t\xe9\nb,summer\n")
+        .with("good.csv", "url,caption\na,\"b\"\nc,d\"\n");
+    let quote = "row 2 has a quote that is never closed: all lines behind it are part of its cell\n";
+    let text = "1 row is not UTF-8, and read with \u{fffd} for what is not: convert the table first (iconv -t UTF-8)\n";
+    for (table, expected) in [("open.csv", [true, false]), ("latin-1.csv", [false, true]), ("good.csv", [false, false])]
+    {
+        for output in ["out.csv", "out.jsonl"] {
+            let ran = bench.run(&format!("score {table} --model pictoclip -o {output}")).expect_code(SOME_FAILED);
+            let told = [quote, text].map(|line| ran.stderr.contains(line));
+            assert_eq!(told, expected, "{table} to {output}: {}", ran.stderr);
+        }
+    }
+}
+
+#[test]
 fn other_separators() {
     let flags = "--model pictoclip --quiet";
     let bench = Bench::new()

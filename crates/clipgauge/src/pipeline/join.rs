@@ -244,6 +244,12 @@ impl<'a> Join<'a> {
             if row.record.is_ragged() {
                 self.stats.ragged_row();
             }
+            if row.record.has_open_quote() {
+                self.stats.open_quote(row.number);
+            }
+            if !row.record.is_utf8() {
+                self.stats.not_utf8_row();
+            }
             match &values {
                 Ok(Values::Dropped(_)) => self.stats.unscored(),
                 Ok(values) => self.stats.scored(values.scores()),

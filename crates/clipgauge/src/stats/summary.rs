@@ -61,6 +61,10 @@ pub struct Summary {
     pub truncated_captions: u64,
     /// The rows with another number of fields than the header.
     pub ragged_rows: u64,
+    /// The row with a quote that is never closed, so that all lines behind it are part of its cell.
+    pub open_quote_row: Option<u64>,
+    /// The rows with bytes that are no UTF-8, which were read as U+FFFD.
+    pub not_utf8_rows: u64,
     /// The rows with a score that is NaN, which only broken weights or an encoder of one's own give.
     pub not_numbers: u64,
     /// The columns of scores, in their order.
@@ -225,6 +229,8 @@ impl Stats {
             dropped,
             truncated_captions: self.truncated_captions.load(Ordering::Relaxed),
             ragged_rows: self.ragged_rows.load(Ordering::Relaxed),
+            open_quote_row: Some(self.open_quote.load(Ordering::Relaxed)).filter(|row| *row > 0),
+            not_utf8_rows: self.not_utf8_rows.load(Ordering::Relaxed),
             not_numbers: self.not_numbers.load(Ordering::Relaxed),
             scores: self.scores(options, &outcome),
             options: RunOptions::from(options),
@@ -380,6 +386,16 @@ impl fmt::Display for Summary {
             let rows = plural(self.ragged_rows, "row has", "rows have");
             write!(f, "\n{rows} more or fewer fields than the header")?;
         }
+        if let Some(row) = self.open_quote_row {
+            write!(f, "\nrow {row} has a quote that is never closed: all lines behind it are part of its cell")?;
+        }
+        if self.not_utf8_rows > 0 {
+            let rows = plural(self.not_utf8_rows, "row is", "rows are");
+            write!(
+                f,
+                "\n{rows} not UTF-8, and read with \u{fffd} for what is not: convert the table first (iconv -t UTF-8)"
+            )?;
+        }
         if let Some(SavedImages { folder, images, shards, partial }) = &self.saved {
             let (images, shards) = (plural(*images, "picture", "pictures"), plural(*shards, "shard", "shards"));
             write!(f, "\n{images} saved in {shards} of {}", folder.display())?;
@@ -417,6 +433,9 @@ mod tests {
         }
         stats.truncated_caption();
         stats.ragged_row();
+        stats.open_quote(6);
+        stats.open_quote(2);
+        stats.not_utf8_row();
         stats.stage(Stage::Fetch, 1, Duration::from_millis(1500));
         stats.stage(Stage::Fetch, 1, Duration::from_millis(500));
         stats
@@ -451,6 +470,8 @@ mod tests {
              95% 0.4750, max 0.5000, mean 0.1667\n\
              1 caption was longer than the model reads, and scored by the beginning\n\
              1 row has more or fewer fields than the header\n\
+             row 6 has a quote that is never closed: all lines behind it are part of its cell\n\
+             1 row is not UTF-8, and read with \u{fffd} for what is not: convert the table first (iconv -t UTF-8)\n\
              failed rows are listed in out.csv.errors.csv\n\
              ended early; the finished rows are in out.csv.partial, and --resume goes on after them"
         );

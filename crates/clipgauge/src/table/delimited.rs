@@ -41,6 +41,14 @@ impl DelimitedRecord {
     pub(super) fn is_ragged(&self) -> bool {
         self.raw.len() != self.width
     }
+
+    pub(super) fn has_open_quote(&self) -> bool {
+        self.raw.has_open_quote()
+    }
+
+    pub(super) fn is_utf8(&self) -> bool {
+        self.raw.is_utf8()
+    }
 }
 
 type Input = BufReader<Box<dyn Read + Send>>;

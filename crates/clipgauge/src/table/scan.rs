@@ -62,6 +62,11 @@ impl RawRecord {
         self.open_quote
     }
 
+    /// Whether all of it is UTF-8.
+    pub(super) fn is_utf8(&self) -> bool {
+        std::str::from_utf8(&self.bytes).is_ok()
+    }
+
     /// How much memory the record takes.
     pub(super) fn size(&self) -> usize {
         self.bytes.len() + size_of_val(self.ends.as_slice())
