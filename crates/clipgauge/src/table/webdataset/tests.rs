@@ -372,7 +372,9 @@ fn a_tar_without_samples_stays_as_it_is() {
         assert_eq!(members(&scored(&tar, &options()).expect("written")), members(&tar));
         assert!(rows(&tar, &options(), true).is_empty());
     }
-    assert!(rows(b"", &options(), true).is_empty());
+    // A shard that was never fetched must not look like one that has nothing in it.
+    let error = open_bytes(b"", &options(), false).err().expect("no tar");
+    assert!(matches!(error, TableError::NotTar { .. }), "{error}");
 }
 
 #[test]
