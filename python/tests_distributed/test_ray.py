@@ -211,7 +211,7 @@ pairs, scored, checkpoints = sys.argv[1:]
 ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, object_store_memory=200 << 20)
 context = ray.data.DataContext.get_current()
 context.enable_progress_bars = False
-context.execution_no_progress_timeout_s = 60
+context.execution_no_progress_timeout_s = 120
 context.checkpoint_config = {
     "id_column": "id", "checkpoint_path": checkpoints, "delete_checkpoint_on_success": False
 }
