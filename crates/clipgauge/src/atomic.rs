@@ -216,6 +216,17 @@ pub(crate) fn is_object(path: &Path) -> bool {
     path.to_str().is_some_and(ObjectUrl::is_meant)
 }
 
+/// Makes a folder if it is not there; the one that it is to be in has to be. Several runs may make it at once.
+pub(crate) fn make_folder(path: &Path) -> Result<(), AtomicError> {
+    match fs::create_dir(path) {
+        Err(_) if path.is_dir() => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            Err(AtomicError::NoFolder { folder: path.parent().unwrap_or(path).to_owned(), path: path.to_owned() })
+        }
+        made => made.map_err(|source| AtomicError::Write { path: path.to_owned(), source }),
+    }
+}
+
 /// Removes what processes that were killed left of files that were to stand at `target`. Nobody may be writing one.
 pub(crate) fn remove_leftovers(target: &Path) {
     let (Ok(target), Some(name)) = (follow(target), target.file_name()) else { return };

@@ -4,7 +4,7 @@ use std::io::{self, BufWriter, Stdout, Write};
 use std::path::{Path, PathBuf};
 
 use super::ScoreTableError;
-use crate::atomic::{AtomicError, AtomicFile, is_object};
+use crate::atomic::{AtomicFile, is_object, make_folder};
 use crate::file_identity::FileIdentity;
 use crate::options::{Input, Output, ScoreOptions};
 use crate::table::TableError;
@@ -35,15 +35,8 @@ impl OutputFile {
 
     fn open_folder(folder: &Path) -> Result<Self, ScoreTableError> {
         // A bucket has none.
-        if !is_object(folder) && !folder.is_dir() {
-            let fails = |source| AtomicError::Write { path: folder.to_owned(), source };
-            std::fs::create_dir(folder).map_err(|error| match error.kind() {
-                io::ErrorKind::NotFound => AtomicError::NoFolder {
-                    folder: folder.parent().unwrap_or(folder).to_owned(),
-                    path: folder.to_owned(),
-                },
-                _ => fails(error),
-            })?;
+        if !is_object(folder) {
+            make_folder(folder)?;
         }
         // Whether any file could be put there.
         AtomicFile::check(&folder.join("clipgauge"))?;

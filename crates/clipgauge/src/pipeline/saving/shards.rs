@@ -5,7 +5,7 @@ use std::fs::{self, File, TryLockError};
 use std::io::{self, Write};
 use std::path::PathBuf;
 
-use crate::atomic::{AtomicError, AtomicFile};
+use crate::atomic::{AtomicError, AtomicFile, make_folder};
 use crate::options::ScoreOptions;
 use crate::save_images::{SaveImages, SaveImagesError, SavedImages};
 use crate::table::webdataset::write_end;
@@ -48,18 +48,7 @@ impl ImageShards {
             format!("{:0digits$}-", shard.index())
         });
         let mut shards = Self { saved: saved.clone(), prefix, current: None, shards: 0, images: 0 };
-        let folder = &saved.folder;
-        // Another part of the table may make it at the same moment.
-        if let Err(source) = fs::create_dir(folder)
-            && !folder.is_dir()
-        {
-            let round = folder.parent().unwrap_or(folder).to_owned();
-            return Err(match source.kind() {
-                io::ErrorKind::NotFound => AtomicError::NoFolder { folder: round, path: folder.clone() },
-                _ => AtomicError::Write { path: folder.clone(), source },
-            }
-            .into());
-        }
+        make_folder(&saved.folder)?;
         shards.clear()?;
         shards.current = Some(shards.begin()?);
         Ok(shards)
