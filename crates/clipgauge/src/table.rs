@@ -162,28 +162,25 @@ impl Record {
 
     /// Whether the record has another number of fields than the header.
     pub fn is_ragged(&self) -> bool {
-        match self {
-            Self::Delimited(record) => record.is_ragged(),
-            Self::Part(PartRecord { record, .. }) => record.is_ragged(),
-            _ => false,
-        }
+        self.delimited().is_some_and(DelimitedRecord::is_ragged)
     }
 
     /// Whether the record ends with its table, within a quote: it has all lines since then in one cell.
     pub fn has_open_quote(&self) -> bool {
-        match self {
-            Self::Delimited(record) => record.has_open_quote(),
-            Self::Part(PartRecord { record, .. }) => record.has_open_quote(),
-            _ => false,
-        }
+        self.delimited().is_some_and(DelimitedRecord::has_open_quote)
     }
 
     /// Whether its texts can be read as they stand. What is not UTF-8 of them was replaced where it is read.
     pub fn is_utf8(&self) -> bool {
+        self.delimited().is_none_or(DelimitedRecord::is_utf8)
+    }
+
+    /// What it is in a delimited table, alone or among several.
+    fn delimited(&self) -> Option<&DelimitedRecord> {
         match self {
-            Self::Delimited(record) => record.is_utf8(),
-            Self::Part(PartRecord { record, .. }) => record.is_utf8(),
-            _ => true,
+            Self::Delimited(record) => Some(record),
+            Self::Part(PartRecord { record, .. }) => record.delimited(),
+            _ => None,
         }
     }
 }

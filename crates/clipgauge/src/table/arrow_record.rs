@@ -83,17 +83,17 @@ fn shown(array: &dyn Array, row: usize) -> String {
     match ArrayFormatter::try_new(array, &options) {
         Ok(format) => format.value(row).to_string(),
         // Only offsets are known to it. The values themselves are of UTC in every zone.
-        Err(error) => in_utc(&*array.slice(row, 1))
+        Err(error) => in_utc(array.slice(row, 1))
             .and_then(|one| Some(ArrayFormatter::try_new(&one, &options).ok()?.value(0).to_string()))
             .unwrap_or_else(|| error.to_string()),
     }
 }
 
 /// Times of a zone as those of UTC.
-fn in_utc(array: &dyn Array) -> Option<ArrayRef> {
+fn in_utc(array: ArrayRef) -> Option<ArrayRef> {
     let plain = match array.data_type() {
-        DataType::Dictionary(_, values) => arrow_cast::cast(array, values).ok()?,
-        _ => array.slice(0, array.len()),
+        DataType::Dictionary(_, values) => arrow_cast::cast(&array, values).ok()?,
+        _ => array,
     };
     let DataType::Timestamp(unit, Some(_)) = plain.data_type() else { return None };
     arrow_cast::cast(&plain, &DataType::Timestamp(*unit, Some("+00:00".into()))).ok()
