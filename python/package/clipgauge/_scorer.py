@@ -32,6 +32,10 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger("clipgauge.load")
 
+_INHERITED: list[_native.Session] = []
+"""What a fork has of the process before: the memory, but not the threads that fetch, and what they had locked stays so. Not
+even to end it would be safe."""
+
 DEFAULT_MODEL = "openai/clip-vit-base-patch32"
 """The model that is used when none is named."""
 
@@ -99,9 +103,7 @@ class Scorer:
     @property
     def _session(self) -> _native.Session:
         if self._process != os.getpid():
-            # A fork has the memory, but not the threads that fetch, and what they had locked stays so: not even to end
-            # them would be safe.
-            self._inherited = self._loaded
+            _INHERITED.append(self._loaded)
             self._load()
         return self._loaded
 
